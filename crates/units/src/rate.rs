@@ -1,0 +1,241 @@
+//! Rates as exact rationals.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::Nanos;
+use crate::span::decimal_times;
+
+/// How often something happens: `count` times per `per`, an exact rational in lowest terms.
+///
+/// ```
+/// use loadgen_units::{Nanos, Rate};
+/// let rate: Rate = "200/s".parse().unwrap();
+/// assert_eq!(rate, Rate::new(400, Nanos::from_secs(2)));
+/// assert_eq!(rate.per_second(), 200.0);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Rate {
+    count: u64,
+    per: Nanos,
+}
+
+impl Rate {
+    /// Nothing ever happens.
+    pub const ZERO: Self = Self { count: 0, per: Nanos::SECOND };
+
+    /// Makes the rate of `count` per `per`.
+    ///
+    /// # Panics
+    /// When `per` is zero.
+    pub const fn new(count: u64, per: Nanos) -> Self {
+        assert!(per.as_u64() > 0, "a rate is per a positive span");
+        if count == 0 {
+            return Self::ZERO;
+        }
+        let (mut a, mut b) = (count, per.as_u64());
+        while b != 0 {
+            (a, b) = (b, a % b);
+        }
+        Self { count: count / a, per: Nanos::new(per.as_u64() / a) }
+    }
+
+    /// Makes the rate of `count` per second.
+    pub const fn from_per_second(count: u64) -> Self {
+        Self::new(count, Nanos::SECOND)
+    }
+
+    /// The numerator, in lowest terms.
+    pub const fn count(self) -> u64 {
+        self.count
+    }
+
+    /// The denominator, in lowest terms; never zero.
+    pub const fn per(self) -> Nanos {
+        self.per
+    }
+
+    /// Events per second, rounded to a float: for display, never for the schedule.
+    pub fn per_second(self) -> f64 {
+        self.count as f64 * 1e9 / self.per.as_u64() as f64
+    }
+
+    /// Whether nothing ever happens.
+    pub const fn is_zero(self) -> bool {
+        self.count == 0
+    }
+}
+
+impl PartialOrd for Rate {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Rate {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let left = u128::from(self.count) * u128::from(other.per.as_u64());
+        let right = u128::from(other.count) * u128::from(self.per.as_u64());
+        left.cmp(&right)
+    }
+}
+
+/// Why a text is not a rate.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParseRateError {
+    /// Nothing was written.
+    #[error("a rate is missing; write for example `200/s`")]
+    Empty,
+    /// A number stands there without "per what".
+    #[error("`{0}` has no unit; write `{0}/s` for so many per second")]
+    NoUnit(String),
+    /// A sign stands in front.
+    #[error("`{0}` is negative; a rate is 0/s or more")]
+    Negative(String),
+    /// What stands after the slash is no span.
+    #[error("`{unit}` is not a unit of time; write `/s`, `/m`, `/h` or for example `/250ms`")]
+    UnknownUnit {
+        /// What stood after the slash.
+        unit: String,
+    },
+    /// What stands there is no number.
+    #[error("`{0}` is not a rate; write for example `200/s` or `90/m`")]
+    Malformed(String),
+    /// Faster than can be scheduled.
+    #[error("`{0}` is too fast; the highest rate is 1000000000/s")]
+    TooFast(String),
+}
+
+/// Finer than this, fractions of a rate are refused rather than rounded.
+const FRACTION: u64 = 1_000_000;
+
+impl FromStr for Rate {
+    type Err = ParseRateError;
+
+    fn from_str(text: &str) -> Result<Self, ParseRateError> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(ParseRateError::Empty);
+        }
+        if text.starts_with('-') {
+            return Err(ParseRateError::Negative(text.to_owned()));
+        }
+        let malformed = || ParseRateError::Malformed(text.to_owned());
+        let Some((number, unit)) = text.split_once('/') else {
+            return Err(match decimal_times(text, 1) {
+                Some(_) => ParseRateError::NoUnit(text.to_owned()),
+                None => malformed(),
+            });
+        };
+        let (number, unit) = (number.trim(), unit.trim());
+        let (digits, factor) = match number.as_bytes().last() {
+            Some(b'k') => (&number[..number.len() - 1], 1_000),
+            Some(b'M') => (&number[..number.len() - 1], 1_000_000),
+            _ => (number, 1),
+        };
+        let spelled = match unit {
+            "s" | "sec" | "second" => "1s",
+            "m" | "min" | "minute" => "1m",
+            "h" | "hour" => "1h",
+            "ms" => "1ms",
+            "us" => "1us",
+            "d" | "day" => "1d",
+            other => other,
+        };
+        let per: Nanos =
+            spelled.parse().map_err(|_| ParseRateError::UnknownUnit { unit: unit.to_owned() })?;
+        if per.is_zero() || per > Nanos::from_secs(86_400 * 366) {
+            return Err(ParseRateError::UnknownUnit { unit: unit.to_owned() });
+        }
+        let millionths = decimal_times(digits, factor * FRACTION).ok_or_else(malformed)?;
+        if millionths * 1_000_000_000 > u128::from(FRACTION) * 1_000_000_000 * u128::from(per.as_u64()) {
+            return Err(ParseRateError::TooFast(text.to_owned()));
+        }
+        let too_fast = || ParseRateError::TooFast(text.to_owned());
+        let count = u64::try_from(millionths).map_err(|_| too_fast())?;
+        if count == 0 && digits.bytes().any(|b| (b'1'..=b'9').contains(&b)) {
+            return Err(malformed());
+        }
+        let whole = count % FRACTION == 0;
+        let (count, scale) = if whole { (count / FRACTION, 1) } else { (count, FRACTION) };
+        let per = per.as_u64().checked_mul(scale).ok_or_else(malformed)?;
+        Ok(Self::new(count, Nanos::new(per)))
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let second = Nanos::SECOND.as_u64();
+        let exact = u128::from(self.count) * u128::from(second);
+        let per = u128::from(self.per.as_u64());
+        if exact.is_multiple_of(per) {
+            return write!(f, "{}/s", exact / per);
+        }
+        for (unit, name) in [(60, "m"), (3_600, "h"), (86_400, "d")] {
+            if (exact * unit).is_multiple_of(per) {
+                return write!(f, "{}/{name}", exact * unit / per);
+            }
+        }
+        write!(f, "{}/{}", self.count, self.per)
+    }
+}
+
+impl Serialize for Rate {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Rate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_read_and_print() {
+        let check = |text: &str, printed: &str| {
+            let rate: Rate = text.parse().unwrap();
+            assert_eq!(rate.to_string(), printed);
+            assert_eq!(printed.parse(), Ok(rate));
+        };
+        check("200/s", "200/s");
+        check("90/m", "90/m");
+        check("120/m", "2/s");
+        check("10k/s", "10000/s");
+        check("0.5/s", "30/m");
+        check("1/250ms", "4/s");
+        check("7/300ms", "1400/m");
+        check("0/s", "0/s");
+    }
+
+    #[test]
+    fn wrong_rates_say_how_to_mend_them() {
+        let check = |text: &str, message: &str| {
+            assert_eq!(text.parse::<Rate>().unwrap_err().to_string(), message, "{text}");
+        };
+        check("200", "`200` has no unit; write `200/s` for so many per second");
+        check("-5/s", "`-5/s` is negative; a rate is 0/s or more");
+        check("5/parsec", "`parsec` is not a unit of time; write `/s`, `/m`, `/h` or for example `/250ms`");
+        check("x/s", "`x/s` is not a rate; write for example `200/s` or `90/m`");
+        check(
+            "99999999999999999999/s",
+            "`99999999999999999999/s` is too fast; the highest rate is 1000000000/s",
+        );
+    }
+
+    #[test]
+    fn rates_compare_exactly() {
+        let third = Rate::new(1, Nanos::new(3));
+        assert!(third > Rate::new(333_333_333, Nanos::SECOND));
+        assert!(third < Rate::new(333_333_334, Nanos::SECOND));
+    }
+}
