@@ -1,0 +1,120 @@
+//! Iterations: from a slot or a free user through the program to the end.
+
+use metrics::{IterationOutcome, IterationStart, IterationTimes, Record};
+use plan::{Op, ScenarioBody, ScenarioId};
+use units::{Clock, Timestamp};
+
+use crate::core::{Core, request_step};
+use crate::port::{CallId, Protocol};
+use crate::scenario::Load;
+use crate::task::Work;
+use crate::user::{Iteration, State};
+
+impl<P: Protocol, R: Record, C: Clock> Core<P, R, C> {
+    pub(crate) fn start_iteration(
+        &mut self,
+        place: u32,
+        iteration: Iteration,
+        released: Timestamp,
+        mix: u128,
+    ) {
+        let user = &mut self.users[place as usize];
+        let scenario = user.scenario as usize;
+        user.iteration = iteration;
+        user.op = 0;
+        user.begun += 1;
+        user.intended = iteration.intended;
+        user.released = released;
+        let start = IterationStart {
+            dispatch_lag: released.saturating_since(iteration.intended),
+            queue_wait: iteration.started.saturating_since(released),
+        };
+        self.recorder.iteration_started(scenario, start, mix, iteration.period);
+        self.iterations_started += 1;
+        self.scenarios[scenario].in_flight += 1;
+        if let State::Living { mailbox, busy } = &mut user.state {
+            *busy = true;
+            mailbox.put(Work { iteration: iteration.n, intended_start: iteration.intended });
+            self.count_attempt(place);
+        } else {
+            self.run_program(place, iteration.started);
+        }
+    }
+
+    /// A task's execution is the one request of its iteration.
+    pub(crate) fn count_attempt(&mut self, place: u32) {
+        let user = &self.users[place as usize];
+        if let ScenarioBody::Task { step, .. } = &self.plan.scenarios[user.scenario as usize].body {
+            self.requests_attempted += 1;
+            self.requests_in_flight += 1;
+            self.recorder.request_started(step.index(), user.iteration.period);
+        }
+    }
+
+    /// Goes on with a user's program until it has to wait; `now` is the end of what came before.
+    ///
+    /// # Cost
+    /// A few nanoseconds an operation; no allocation.
+    pub(crate) fn run_program(&mut self, place: u32, now: Timestamp) {
+        let user = &mut self.users[place as usize];
+        let ScenarioBody::Program(program) = &self.plan.scenarios[user.scenario as usize].body else {
+            return;
+        };
+        match program.ops.get(user.op as usize).copied() {
+            Some(Op::Request(request)) => {
+                user.op += 1;
+                user.state = State::Calling(request);
+                self.recorder.request_started(request_step(&self.plan, request), user.iteration.period);
+                self.requests_attempted += 1;
+                self.requests_in_flight += 1;
+                self.protocol.start(CallId(place), request, &self.clock, &mut self.outbox);
+            }
+            Some(Op::Think { min, max }) => {
+                user.op += 1;
+                user.state = State::Thinking;
+                let scenario = ScenarioId(user.scenario);
+                let op = user.op as usize;
+                user.intended =
+                    now + plan::think_time(self.plan.seed, scenario, user.iteration.n, op, min, max);
+                self.timers.set(place, user.intended);
+            }
+            None => self.end_iteration(place, now),
+        }
+    }
+
+    pub(crate) fn end_iteration(&mut self, place: u32, now: Timestamp) {
+        let user = &mut self.users[place as usize];
+        let scenario = user.scenario as usize;
+        let Iteration { intended, started, period, failed, cancelled, .. } = user.iteration;
+        let outcome = if cancelled {
+            IterationOutcome::Cancelled
+        } else if failed {
+            IterationOutcome::Failed
+        } else {
+            IterationOutcome::Succeeded
+        };
+        match &mut user.state {
+            State::Living { busy, .. } => *busy = false,
+            state => *state = State::Idle,
+        }
+        let times = IterationTimes {
+            response_time: now.saturating_since(intended),
+            duration: now.saturating_since(started),
+        };
+        self.recorder.iteration_ended(scenario, outcome, times, period);
+        let state = &mut self.scenarios[scenario];
+        state.in_flight -= 1;
+        match &mut state.load {
+            Load::Open(open) => match open.queue.pop_front() {
+                Some(waiting) => self.start_slot(place, waiting, now),
+                None => open.free.push(place),
+            },
+            // An iteration that took no time at all would keep the thread from everything else.
+            Load::Closed(_) if times.duration.is_zero() => self.timers.set(place, now),
+            Load::Closed(_) => self.start_next(place, now, now),
+        }
+        let state = &self.scenarios[scenario];
+        let all_started = state.stopped || now >= state.ends || matches!(state.load, Load::Closed(_));
+        self.ended |= state.in_flight == 0 && all_started;
+    }
+}

@@ -1,0 +1,148 @@
+//! What starts iterations: slots that come due, users that become active.
+
+use metrics::{DropReason, Period, Record, UnsentReason};
+use plan::{Overload, Slot};
+use units::{Clock, Nanos, Timestamp};
+
+use crate::core::{Core, digest};
+use crate::port::Protocol;
+use crate::scenario::{ClosedKind, Load, MAX_QUEUE, Waiting};
+use crate::user::Iteration;
+
+impl<P: Protocol, R: Record, C: Clock> Core<P, R, C> {
+    pub(crate) fn run_schedule(&mut self, now: Timestamp) {
+        if now < self.next_scheduled {
+            return;
+        }
+        for scenario in 0..self.scenarios.len() {
+            match self.scenarios[scenario].load {
+                Load::Open(_) => self.run_open(scenario, now),
+                Load::Closed(_) => self.run_closed(scenario, now),
+            }
+            if now >= self.scenarios[scenario].deadline {
+                self.cut(scenario);
+            }
+        }
+        self.handle_events();
+    }
+
+    /// Releases the slots that are due, and gives up those that waited too long.
+    pub(crate) fn run_open(&mut self, scenario: usize, now: Timestamp) {
+        let start = self.start;
+        let mut now = now;
+        for _ in 0..SLOTS_AT_ONCE {
+            let Load::Open(open) = &mut self.scenarios[scenario].load else { return };
+            let due = open.slots.as_mut().and_then(|slots| slots.next_if(|slot| start + slot.due <= now));
+            let Some(slot) = due else { break };
+            let period = open.period(slot.due);
+            self.release(scenario, slot, period, now);
+            // The next one is released after this one was sent, and says so.
+            now = self.clock.now();
+        }
+        while let Load::Open(open) = &mut self.scenarios[scenario].load
+            && let Overload::Queue { timeout } = open.overload
+            && let Some(waiting) = open.queue.front()
+            && start + waiting.slot.due + timeout <= now
+        {
+            let Waiting { slot, period, .. } = *waiting;
+            open.queue.pop_front();
+            self.recorder.slot_dropped(scenario, DropReason::QueueTimeout, digest(scenario, slot), period);
+        }
+    }
+
+    /// Takes up one slot: starts its iteration, queues it or counts why not.
+    pub(crate) fn release(&mut self, scenario: usize, slot: Slot, period: Period, now: Timestamp) {
+        let mix = digest(scenario, slot);
+        self.recorder.slot_due(scenario, mix, period);
+        let intended = self.start + slot.due;
+        if now.saturating_since(intended) > MAX_CATCH_UP {
+            self.recorder.slot_unsent(scenario, UnsentReason::GeneratorStall, mix, period);
+            return;
+        }
+        let Load::Open(open) = &mut self.scenarios[scenario].load else { return };
+        let waiting = Waiting { slot, released: now, period };
+        if let Some(user) = open.free.pop() {
+            self.start_slot(user, waiting, now);
+        } else if open.made < open.limit {
+            let number = open.made * self.threads + self.thread;
+            open.made += 1;
+            let user = self.add_user(scenario as u32, number);
+            self.start_slot(user, waiting, now);
+        } else if open.overload == Overload::Drop {
+            self.recorder.slot_dropped(scenario, DropReason::NoUser, mix, period);
+        } else if open.queue.len() >= MAX_QUEUE {
+            self.recorder.slot_dropped(scenario, DropReason::QueueFull, mix, period);
+        } else {
+            open.queue.push_back(waiting);
+        }
+    }
+
+    pub(crate) fn start_slot(&mut self, user: u32, waiting: Waiting, now: Timestamp) {
+        let iteration = Iteration {
+            n: waiting.slot.n,
+            intended: self.start + waiting.slot.due,
+            started: now,
+            period: waiting.period,
+            failed: false,
+            cancelled: false,
+        };
+        let mix = digest(self.users[user as usize].scenario as usize, waiting.slot);
+        self.start_iteration(user, iteration, waiting.released, mix);
+    }
+
+    /// Makes users active and inactive as their profile says.
+    pub(crate) fn run_closed(&mut self, scenario: usize, now: Timestamp) {
+        let start = self.start;
+        while let Load::Closed(closed) = &mut self.scenarios[scenario].load
+            && let Some(change) = closed.changes.get(closed.next).copied()
+            && start + change.at <= now
+        {
+            closed.next += 1;
+            let user = &mut self.users[change.user as usize];
+            user.active = change.active;
+            if !change.active {
+                closed.active -= 1;
+                continue;
+            }
+            closed.active += 1;
+            if !user.is_busy() {
+                self.start_next(change.user, start + change.at, now);
+                self.handle_events();
+            }
+        }
+        if now >= self.scenarios[scenario].ends && !self.scenarios[scenario].stopped {
+            self.stop_scenario(scenario);
+        }
+    }
+
+    /// Starts the next iteration of a closed model's user that became free at `intended`.
+    pub(crate) fn start_next(&mut self, user: u32, intended: Timestamp, now: Timestamp) {
+        let place = user as usize;
+        let scenario = self.users[place].scenario as usize;
+        let state = &mut self.scenarios[scenario];
+        if !self.users[place].active || state.stopped || now >= state.ends {
+            return;
+        }
+        let Load::Closed(closed) = &mut state.load else { return };
+        let period = closed.period(now.saturating_since(self.start));
+        let n = match &mut closed.kind {
+            ClosedKind::Users(_) => {
+                u64::from(self.users[place].number) + self.users[place].begun * closed.all_users
+            }
+            ClosedKind::Quota(quota) => match quota.next() {
+                Some(n) => n,
+                None => return,
+            },
+        };
+        let mix = digest(scenario, Slot { n, due: intended.saturating_since(self.start) });
+        self.recorder.slot_due(scenario, mix, period);
+        let iteration = Iteration { n, intended, started: now, period, failed: false, cancelled: false };
+        self.start_iteration(user, iteration, now, mix);
+    }
+}
+
+/// A slot taken up later than this is not sent: it would be a burst, not the schedule.
+const MAX_CATCH_UP: Nanos = Nanos::from_millis(100);
+
+/// Slots of one scenario released in one go, before sockets are looked at again.
+const SLOTS_AT_ONCE: u32 = 64;

@@ -1,0 +1,534 @@
+//! The core driven by hand: a clock that stands still, a protocol that does as it is told, a recorder that counts.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use metrics::{
+    Activity, DropReason, ErrorClass, Gauges, IterationOutcome, IterationStart, IterationTimes, Outcome,
+    Period, Phases, Record, RequestSample, UnsentReason,
+};
+use plan::{
+    Arrivals, LoadModel, Op, Origin, OriginId, Overload, Program, RateProfile, RequestId, RequestPlan,
+    RunPlan, ScenarioBody, ScenarioId, ScenarioPlan, Scheme, Seed, Share, Stage, StatusSet, Step, StepId,
+    Template, TlsPlan, UserProfile,
+};
+use units::{Clock, ManualClock, Nanos, Rate, Timestamp};
+
+use crate::core::{Core, Next};
+use crate::port::{CallId, Completion, ConnectionGauges, Event, IoId, Outbox, Protocol};
+use crate::{Pacing, ThreadConfig, deal};
+
+/// Calls under way and how the next ones end.
+#[derive(Default)]
+struct Script {
+    under_way: Vec<(CallId, Timestamp)>,
+    /// Ends calls the moment they start.
+    immediate: Option<Outcome>,
+    timer: Option<Nanos>,
+}
+
+#[derive(Clone, Default)]
+struct Scripted(Rc<RefCell<Script>>);
+
+fn completion(call: CallId, outcome: Outcome, actual_start: Timestamp, now: Timestamp) -> Completion {
+    Completion {
+        call,
+        outcome,
+        actual_start,
+        completed_at: now,
+        phases: Phases::default(),
+        status: if outcome == Outcome::Succeeded { 200 } else { 0 },
+        sent_bytes: 1,
+        received_bytes: 1,
+        resent: false,
+        checks_held: 0,
+    }
+}
+
+impl Protocol for Scripted {
+    fn start<C: Clock>(&mut self, call: CallId, _: RequestId, clock: &C, out: &mut Outbox) {
+        let mut script = self.0.borrow_mut();
+        let now = clock.now();
+        if let Some(outcome) = script.immediate {
+            out.push(Event::Completed(completion(call, outcome, now, now)));
+            return;
+        }
+        if let Some(after) = script.timer {
+            out.push(Event::Timer(call, now + after));
+        }
+        script.under_way.push((call, now));
+    }
+
+    /// Ends all calls under way.
+    fn poll_io<C: Clock>(&mut self, _: IoId, _: &mut Context<'_>, clock: &C, out: &mut Outbox) -> Poll<()> {
+        for (call, started) in self.0.borrow_mut().under_way.drain(..) {
+            out.push(Event::Completed(completion(call, Outcome::Succeeded, started, clock.now())));
+        }
+        Poll::Pending
+    }
+
+    fn on_timer<C: Clock>(&mut self, call: CallId, clock: &C, out: &mut Outbox) {
+        self.end(call, Outcome::Failed(ErrorClass::Timeout), clock, out);
+    }
+
+    fn cancel<C: Clock>(&mut self, call: CallId, clock: &C, out: &mut Outbox) {
+        self.end(call, Outcome::Cancelled, clock, out);
+    }
+
+    fn gauges(&self) -> ConnectionGauges {
+        ConnectionGauges::default()
+    }
+}
+
+impl Scripted {
+    fn end<C: Clock>(&self, call: CallId, outcome: Outcome, clock: &C, out: &mut Outbox) {
+        let mut script = self.0.borrow_mut();
+        let at = script.under_way.iter().position(|(under_way, _)| *under_way == call).unwrap();
+        let (_, started) = script.under_way.swap_remove(at);
+        out.push(Event::Completed(completion(call, outcome, started, clock.now())));
+    }
+}
+
+/// What was recorded, counted.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Tally {
+    due: u64,
+    due_digest: u128,
+    rest_digest: u128,
+    dropped: Vec<DropReason>,
+    unsent: Vec<UnsentReason>,
+    stopped: u64,
+    starts: Vec<(u64, u64)>,
+    ended: Vec<IterationOutcome>,
+    response_times: Vec<u64>,
+    attempted: u64,
+    outcomes: Vec<Outcome>,
+    samples: Vec<RequestSample>,
+    warm_up: u64,
+    rotated: Vec<u32>,
+    queued: u64,
+    finished: Option<u32>,
+}
+
+#[derive(Clone, Default)]
+struct Counting(Rc<RefCell<Tally>>);
+
+impl Record for Counting {
+    fn request_started(&mut self, _: usize, _: Period) {
+        self.0.borrow_mut().attempted += 1;
+    }
+
+    fn request(&mut self, _: usize, sample: &RequestSample, _: Period) {
+        let mut tally = self.0.borrow_mut();
+        tally.outcomes.push(sample.outcome);
+        tally.samples.push(*sample);
+    }
+
+    fn check(&mut self, _: usize, _: bool, _: Period) {}
+
+    fn slot_due(&mut self, _: usize, slot: u128, period: Period) {
+        let mut tally = self.0.borrow_mut();
+        tally.due += 1;
+        tally.due_digest = tally.due_digest.wrapping_add(slot);
+        tally.warm_up += u64::from(period == Period::WarmUp);
+    }
+
+    fn slot_dropped(&mut self, _: usize, reason: DropReason, slot: u128, _: Period) {
+        let mut tally = self.0.borrow_mut();
+        tally.dropped.push(reason);
+        tally.rest_digest = tally.rest_digest.wrapping_add(slot);
+    }
+
+    fn slot_unsent(&mut self, _: usize, reason: UnsentReason, slot: u128, _: Period) {
+        let mut tally = self.0.borrow_mut();
+        tally.unsent.push(reason);
+        tally.rest_digest = tally.rest_digest.wrapping_add(slot);
+    }
+
+    fn slots_stopped(&mut self, _: usize, count: u64, _: Period) {
+        self.0.borrow_mut().stopped += count;
+    }
+
+    fn iteration_started(&mut self, _: usize, start: IterationStart, slot: u128, _: Period) {
+        let mut tally = self.0.borrow_mut();
+        tally.starts.push((start.dispatch_lag.as_u64() / 1_000_000, start.queue_wait.as_u64() / 1_000_000));
+        tally.rest_digest = tally.rest_digest.wrapping_add(slot);
+    }
+
+    fn iteration_ended(&mut self, _: usize, outcome: IterationOutcome, times: IterationTimes, _: Period) {
+        let mut tally = self.0.borrow_mut();
+        tally.ended.push(outcome);
+        tally.response_times.push(times.response_time.as_u64() / 1_000_000);
+    }
+
+    fn rotate(&mut self, ended: u32, gauges: Gauges, _: Activity) {
+        let mut tally = self.0.borrow_mut();
+        tally.rotated.push(ended);
+        tally.queued = gauges.queued;
+    }
+
+    fn finish(self, last: u32, _: Gauges, _: Activity) {
+        self.0.borrow_mut().finished = Some(last);
+    }
+}
+
+struct Bench {
+    core: Core<Scripted, Counting, ManualClock>,
+    clock: ManualClock,
+    script: Scripted,
+    tally: Counting,
+    start: Timestamp,
+    next: Next,
+}
+
+const STEP: Nanos = Nanos::from_millis(1);
+
+impl Bench {
+    fn new(load: LoadModel, ops: Vec<Op>) -> Self {
+        let plan = Arc::new(plan(load, ops));
+        let clock = ManualClock::starting_at(Timestamp::from_nanos(77_000_000_000));
+        let (script, tally) = (Scripted::default(), Counting::default());
+        let mut core = Core::new(Arc::clone(&plan), script.clone(), tally.clone(), clock.clone(), 0, 1);
+        let config = ThreadConfig {
+            run_id: uuid::Uuid::nil(),
+            plan,
+            share: Share::whole(),
+            thread: 0,
+            threads: 1,
+            pacing: Pacing::Balanced,
+            max_vus: vec![1_000],
+        };
+        let loads = deal::loads(&config, &mut core);
+        let start = clock.now() + Nanos::from_millis(10);
+        core.begin_at(start, loads);
+        let next = core.turn();
+        Self { core, clock, script, tally, start, next }
+    }
+
+    /// Turns the core at every instant it asks for up to `millis` after the start, then stands there.
+    fn run_to(&mut self, millis: u64) {
+        let end = self.start + Nanos::from_millis(millis);
+        for _ in 0..100_000 {
+            match self.next {
+                Next::At { at, .. } if at <= end => {
+                    if at > self.clock.now() {
+                        self.clock.advance_to(at);
+                    }
+                    self.next = self.core.turn();
+                }
+                _ => break,
+            }
+        }
+        if end > self.clock.now() {
+            self.clock.advance_to(end);
+        }
+    }
+
+    /// Ends all requests under way, now.
+    fn respond(&mut self) {
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        assert!(self.core.poll_io(IoId(0), &mut cx).is_pending());
+        self.next = self.core.turn();
+    }
+
+    fn tally(&self) -> Tally {
+        self.tally.0.borrow().clone()
+    }
+
+    /// Every due slot is in one other class too, and the thread is at its end.
+    fn assert_balanced_and_over(&self) {
+        let tally = self.tally();
+        assert_eq!(self.next, Next::Over);
+        assert_eq!(tally.due_digest, tally.rest_digest);
+        assert_eq!(tally.due as usize, tally.starts.len() + tally.dropped.len() + tally.unsent.len());
+        assert_eq!(tally.starts.len(), tally.ended.len());
+        assert_eq!(tally.attempted as usize, tally.outcomes.len());
+    }
+}
+
+fn plan(load: LoadModel, ops: Vec<Op>) -> RunPlan {
+    let request = RequestPlan {
+        step: StepId(0),
+        origin: OriginId(0),
+        method: "GET".to_owned(),
+        path: Template::literal("/"),
+        headers: Vec::new(),
+        body: Template::default(),
+        timeout: Nanos::from_secs(30),
+        expected: StatusSet::success(),
+        checks: Vec::new(),
+    };
+    RunPlan {
+        scenarios: vec![ScenarioPlan {
+            name: "browse".to_owned(),
+            tags: Default::default(),
+            load,
+            body: ScenarioBody::Program(Program { ops }),
+            graceful_stop: Nanos::from_secs(1),
+        }],
+        steps: vec![Step { scenario: ScenarioId(0), name: "home".to_owned() }],
+        requests: vec![request],
+        origins: vec![Origin {
+            scheme: Scheme::Http,
+            host: "localhost".to_owned(),
+            port: 80,
+            address: None,
+            tls: TlsPlan::default(),
+            dns_timeout: Nanos::SECOND,
+            connect_timeout: Nanos::SECOND,
+            tls_timeout: Nanos::SECOND,
+        }],
+        checks: Vec::new(),
+        seed: Seed(1),
+    }
+}
+
+const GET: Op = Op::Request(RequestId(0));
+
+fn think(millis: u64) -> Op {
+    Op::Think { min: Nanos::from_millis(millis), max: Nanos::from_millis(millis) }
+}
+
+fn stage<T: Copy>(millis: u64, level: T) -> Stage<T> {
+    Stage { duration: Nanos::from_millis(millis), from: level, to: level, measured: true }
+}
+
+/// 100/s for one second.
+fn open(max_vus: u32, overload: Overload) -> LoadModel {
+    let profile = RateProfile::new(vec![stage(1_000, Rate::from_per_second(100))]).unwrap();
+    LoadModel::ArrivalRate { profile, arrivals: Arrivals::Uniform, max_vus: Some(max_vus), overload }
+}
+
+fn queue(millis: u64) -> Overload {
+    Overload::Queue { timeout: Nanos::from_millis(millis) }
+}
+
+fn users(count: u32) -> LoadModel {
+    LoadModel::VirtualUsers { profile: UserProfile::new(vec![stage(1_000, count)]).unwrap() }
+}
+
+#[test]
+fn every_slot_starts_at_its_instant() {
+    let mut bench = Bench::new(open(1_000, queue(30_000)), vec![GET]);
+    bench.script.0.borrow_mut().immediate = Some(Outcome::Succeeded);
+    bench.run_to(3_000);
+    let tally = bench.tally();
+    assert_eq!(tally.starts, vec![(0, 0); 100]);
+    assert_eq!(tally.outcomes, vec![Outcome::Succeeded; 100]);
+    bench.assert_balanced_and_over();
+}
+
+#[test]
+fn late_iterations_keep_their_intended_start() {
+    let mut bench = Bench::new(open(1_000, queue(30_000)), vec![GET]);
+    bench.run_to(95);
+    bench.clock.advance(Nanos::from_millis(55));
+    bench.next = bench.core.turn();
+    let tally = bench.tally();
+    // Slots of 100 ms to 150 ms, all taken up at 150 ms.
+    assert_eq!(tally.starts[10..], [(50, 0), (40, 0), (30, 0), (20, 0), (10, 0), (0, 0)]);
+}
+
+#[test]
+fn a_stall_beyond_the_catch_up_is_counted_and_never_burst() {
+    let mut bench = Bench::new(open(1_000, queue(30_000)), vec![GET]);
+    bench.script.0.borrow_mut().immediate = Some(Outcome::Succeeded);
+    bench.run_to(95);
+    bench.clock.advance(Nanos::from_millis(500));
+    bench.next = bench.core.turn();
+    bench.run_to(3_000);
+    let tally = bench.tally();
+    // Due 100 ms to 490 ms at 595 ms: more than 100 ms late.
+    assert_eq!(tally.unsent, vec![UnsentReason::GeneratorStall; 40]);
+    assert_eq!(tally.starts.len(), 60);
+    bench.assert_balanced_and_over();
+}
+
+#[test]
+fn a_slot_without_a_free_user_waits_and_its_response_time_runs() {
+    let mut bench = Bench::new(open(1, queue(30_000)), vec![GET]);
+    bench.run_to(25);
+    bench.respond();
+    bench.respond();
+    let tally = bench.tally();
+    // Slots of 0, 10 and 20 ms on one user, who is free at 25 ms: the waiting is queue wait, not dispatch lag.
+    assert_eq!(tally.starts, [(0, 0), (0, 15), (0, 5)]);
+    assert_eq!(tally.response_times, [25, 15]);
+}
+
+#[test]
+fn a_slot_that_waited_too_long_is_dropped() {
+    let mut bench = Bench::new(open(1, queue(35)), vec![GET]);
+    bench.run_to(60);
+    assert_eq!(bench.tally().dropped, vec![DropReason::QueueTimeout; 2]);
+    bench.run_to(900);
+    bench.respond();
+    bench.script.0.borrow_mut().immediate = Some(Outcome::Succeeded);
+    bench.respond();
+    bench.run_to(3_000);
+    bench.assert_balanced_and_over();
+}
+
+#[test]
+fn overload_drop_drops_at_once() {
+    let mut bench = Bench::new(open(1, Overload::Drop), vec![GET]);
+    bench.run_to(25);
+    assert_eq!(bench.tally().dropped, vec![DropReason::NoUser; 2]);
+}
+
+#[test]
+fn think_time_belongs_to_no_request() {
+    let mut bench = Bench::new(open(1_000, queue(30_000)), vec![GET, think(200), GET]);
+    bench.run_to(3);
+    bench.respond();
+    bench.run_to(207);
+    let first_of_two = bench.tally().samples.len();
+    bench.respond();
+    let sample = bench.tally().samples[first_of_two..]
+        .iter()
+        .copied()
+        .max_by_key(|sample| sample.times.released_at)
+        .unwrap();
+    let times = sample.times;
+    assert!(times.dispatch_lag() <= Nanos::from_micros(40), "{}", times.dispatch_lag());
+    let second_step = bench.start + Nanos::from_millis(203);
+    assert!(bench.tally().samples.iter().any(|sample| sample.times.intended_start == second_step));
+}
+
+#[test]
+fn users_of_a_closed_model_go_round_until_the_end() {
+    let mut bench = Bench::new(users(3), vec![GET, think(99)]);
+    bench.script.0.borrow_mut().immediate = Some(Outcome::Succeeded);
+    bench.run_to(3_000);
+    let tally = bench.tally();
+    // About ten rounds of 99 ms each, thinking through the end.
+    assert!((30..=33).contains(&tally.starts.len()), "{}", tally.starts.len());
+    assert!(tally.ended.iter().all(|outcome| *outcome == IterationOutcome::Succeeded));
+    bench.assert_balanced_and_over();
+}
+
+#[test]
+fn a_quota_is_done_exactly() {
+    let load = LoadModel::SharedIterations { vus: 4, iterations: 10, max_duration: Nanos::from_secs(60) };
+    let mut bench = Bench::new(load, vec![GET]);
+    for _ in 0..10 {
+        bench.clock.advance(STEP);
+        bench.run_to(20);
+        bench.respond();
+    }
+    assert_eq!(bench.tally().starts.len(), 10);
+    bench.assert_balanced_and_over();
+}
+
+#[test]
+fn a_quota_that_is_not_done_in_time_is_unsent() {
+    let load = LoadModel::SharedIterations { vus: 2, iterations: 10, max_duration: Nanos::from_millis(500) };
+    let mut bench = Bench::new(load, vec![GET]);
+    bench.run_to(600);
+    bench.respond();
+    assert_eq!(bench.tally().unsent, vec![UnsentReason::Stopped; 8]);
+    bench.assert_balanced_and_over();
+}
+
+#[test]
+fn what_is_in_flight_after_the_graceful_stop_is_cancelled() {
+    let mut bench = Bench::new(open(1_000, queue(30_000)), vec![GET, think(5_000), GET]);
+    bench.run_to(500);
+    bench.respond();
+    bench.run_to(1_999);
+    assert!(bench.tally().ended.is_empty());
+    bench.run_to(2_100);
+    let tally = bench.tally();
+    assert_eq!(tally.ended, vec![IterationOutcome::Cancelled; 100]);
+    assert_eq!(tally.outcomes.iter().filter(|outcome| **outcome == Outcome::Cancelled).count(), 49);
+    bench.assert_balanced_and_over();
+}
+
+#[test]
+fn a_drain_accounts_for_every_slot_that_was_planned() {
+    let mut bench = Bench::new(open(2, queue(30_000)), vec![GET]);
+    bench.run_to(495);
+    let until = bench.clock.now() + Nanos::from_millis(200);
+    bench.core.drain(until);
+    bench.next = bench.core.turn();
+    bench.run_to(800);
+    let tally = bench.tally();
+    assert_eq!(tally.due, 100);
+    assert_eq!(tally.unsent, vec![UnsentReason::Stopped; 98]);
+    assert_eq!(tally.ended, vec![IterationOutcome::Cancelled; 2]);
+    bench.assert_balanced_and_over();
+}
+
+#[test]
+fn a_long_schedule_that_is_stopped_is_counted_to_its_end() {
+    let profile = RateProfile::new(vec![stage(3_600_000, Rate::from_per_second(1_000))]).unwrap();
+    let load =
+        LoadModel::ArrivalRate { profile, arrivals: Arrivals::Uniform, max_vus: None, overload: queue(1) };
+    let mut bench = Bench::new(load, vec![GET]);
+    bench.script.0.borrow_mut().immediate = Some(Outcome::Succeeded);
+    bench.run_to(10);
+    bench.core.drain(bench.clock.now());
+    bench.next = bench.core.turn();
+    let tally = bench.tally();
+    assert!(tally.stopped > 0, "the schedule is longer than what is listed");
+    assert_eq!(tally.due + tally.stopped, 3_600_000);
+    bench.assert_balanced_and_over();
+}
+
+#[test]
+fn a_target_that_answers_at_once_does_not_keep_the_thread_from_its_schedule() {
+    let mut bench = Bench::new(users(1), vec![GET]);
+    bench.script.0.borrow_mut().immediate = Some(Outcome::Failed(ErrorClass::NoFileHandle));
+    // Would not return if iterations without duration were started from within each other.
+    bench.run_to(5);
+    assert!(bench.tally().starts.len() > 10);
+    assert_ne!(bench.next, Next::Over);
+}
+
+#[test]
+fn the_protocols_timer_ends_a_call() {
+    let mut bench = Bench::new(open(1_000, queue(30_000)), vec![GET]);
+    bench.script.0.borrow_mut().timer = Some(Nanos::from_millis(40));
+    bench.run_to(3_000);
+    let tally = bench.tally();
+    assert_eq!(tally.outcomes, vec![Outcome::Failed(ErrorClass::Timeout); 100]);
+    assert!(tally.response_times.iter().all(|millis| *millis == 40));
+    bench.assert_balanced_and_over();
+}
+
+#[test]
+fn warm_up_is_told_from_what_is_measured() {
+    let rate = Rate::from_per_second(100);
+    let warm = Stage { measured: false, ..stage(300, rate) };
+    let profile = RateProfile::new(vec![warm, stage(700, rate)]).unwrap();
+    let load = LoadModel::ArrivalRate {
+        profile,
+        arrivals: Arrivals::Uniform,
+        max_vus: None,
+        overload: Overload::Drop,
+    };
+    let mut bench = Bench::new(load, vec![GET]);
+    bench.script.0.borrow_mut().immediate = Some(Outcome::Succeeded);
+    bench.run_to(3_000);
+    assert_eq!((bench.tally().due, bench.tally().warm_up), (100, 30));
+}
+
+#[test]
+fn intervals_end_with_the_seconds_of_the_run() {
+    let profile = RateProfile::new(vec![stage(3_500, Rate::from_per_second(10))]).unwrap();
+    let load = LoadModel::ArrivalRate {
+        profile,
+        arrivals: Arrivals::Uniform,
+        max_vus: None,
+        overload: Overload::Drop,
+    };
+    let mut bench = Bench::new(load, vec![GET]);
+    bench.script.0.borrow_mut().immediate = Some(Outcome::Succeeded);
+    bench.run_to(4_000);
+    assert_eq!(bench.tally().rotated, [0, 1, 2]);
+    let Bench { core, tally, .. } = bench;
+    core.finish();
+    assert_eq!(tally.0.borrow().finished, Some(4));
+}

@@ -1,0 +1,92 @@
+//! Virtual users: what one of them is doing.
+
+use std::rc::Rc;
+
+use metrics::Period;
+use plan::RequestId;
+use units::Timestamp;
+
+use crate::task::Mailbox;
+
+/// One virtual user. Its place in the thread's table is its timer and its [`crate::CallId`].
+#[derive(Debug)]
+pub(crate) struct User {
+    /// Index of its scenario.
+    pub(crate) scenario: u32,
+    /// Its number in the scenario, over all workers.
+    pub(crate) number: u32,
+    /// Whether it may start iterations; always so in an open model.
+    pub(crate) active: bool,
+    pub(crate) state: State,
+    pub(crate) iteration: Iteration,
+    /// The next operation of the program.
+    pub(crate) op: u32,
+    /// When the step at hand was meant to start.
+    pub(crate) intended: Timestamp,
+    /// When it was taken up.
+    pub(crate) released: Timestamp,
+    /// Iterations it has started.
+    pub(crate) begun: u64,
+}
+
+/// What a user is doing.
+#[derive(Debug)]
+pub(crate) enum State {
+    /// Waiting for an iteration.
+    Idle,
+    /// Between two steps.
+    Thinking,
+    /// Waiting for the end of a request.
+    Calling(RequestId),
+    /// A Rust task's user; its life runs in a task of the runtime.
+    Living { mailbox: Rc<Mailbox>, busy: bool },
+}
+
+/// The iteration a user is in, or was in last.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Iteration {
+    /// Its number in the scenario, over all workers.
+    pub(crate) n: u64,
+    /// When it was due.
+    pub(crate) intended: Timestamp,
+    /// When it started.
+    pub(crate) started: Timestamp,
+    pub(crate) period: Period,
+    pub(crate) failed: bool,
+    pub(crate) cancelled: bool,
+}
+
+impl User {
+    pub(crate) fn new(scenario: u32, number: u32, state: State) -> Self {
+        Self {
+            scenario,
+            number,
+            active: false,
+            state,
+            iteration: Iteration {
+                n: 0,
+                intended: Timestamp::ORIGIN,
+                started: Timestamp::ORIGIN,
+                period: Period::Measured,
+                failed: false,
+                cancelled: false,
+            },
+            op: 0,
+            intended: Timestamp::ORIGIN,
+            released: Timestamp::ORIGIN,
+            begun: 0,
+        }
+    }
+
+    /// Whether it is in an iteration.
+    pub(crate) fn is_busy(&self) -> bool {
+        match self.state {
+            State::Idle => false,
+            State::Thinking | State::Calling(_) => true,
+            State::Living { busy, .. } => busy,
+        }
+    }
+}
+
+/// The bound on a user's own memory, kept by a test in `benches/system`: with its timer well under 512 bytes.
+const _: () = assert!(size_of::<User>() <= 160);

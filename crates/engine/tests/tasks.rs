@@ -1,0 +1,246 @@
+//! Rust tasks on a real engine thread: the same ledgers as steps, and a teardown for every init.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::task::{Context, Poll};
+
+use api::task::{InitError, TaskContext, TaskLifecycle, TaskOutcome};
+use loadgen_engine::{
+    CallId, ConnectionGauges, IoId, Order, Outbox, Pacing, Protocol, TaskRegistry, ThreadConfig,
+    ThreadReport, orders, run_thread,
+};
+use metrics::{
+    Activity, DropReason, ErrorClass, Gauges, IterationOutcome, IterationStart, IterationTimes, Outcome,
+    Period, Record, RequestSample, UnsentReason,
+};
+use plan::{
+    LoadModel, RequestId, RunPlan, ScenarioBody, ScenarioId, ScenarioPlan, Seed, Share, Stage, Step, StepId,
+    UserProfile,
+};
+use units::{Clock, MonotonicClock, Nanos};
+
+/// Carries nothing: a plan of tasks has no requests.
+struct NoProtocol;
+
+impl Protocol for NoProtocol {
+    fn start<C: Clock>(&mut self, _: CallId, _: RequestId, _: &C, _: &mut Outbox) {
+        panic!("a task is no request");
+    }
+
+    fn poll_io<C: Clock>(&mut self, _: IoId, _: &mut Context<'_>, _: &C, _: &mut Outbox) -> Poll<()> {
+        Poll::Ready(())
+    }
+
+    fn on_timer<C: Clock>(&mut self, _: CallId, _: &C, _: &mut Outbox) {}
+
+    fn cancel<C: Clock>(&mut self, _: CallId, _: &C, _: &mut Outbox) {}
+
+    fn gauges(&self) -> ConnectionGauges {
+        ConnectionGauges::default()
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+struct Seen {
+    started: u64,
+    ended: Vec<IterationOutcome>,
+    attempted: u64,
+    outcomes: Vec<Outcome>,
+    finished: bool,
+}
+
+#[derive(Clone, Default)]
+struct Recording(Rc<RefCell<Seen>>);
+
+impl Record for Recording {
+    fn request_started(&mut self, _: usize, _: Period) {
+        self.0.borrow_mut().attempted += 1;
+    }
+
+    fn request(&mut self, _: usize, sample: &RequestSample, _: Period) {
+        self.0.borrow_mut().outcomes.push(sample.outcome);
+    }
+
+    fn check(&mut self, _: usize, _: bool, _: Period) {}
+
+    fn slot_due(&mut self, _: usize, _: u128, _: Period) {}
+
+    fn slot_dropped(&mut self, _: usize, _: DropReason, _: u128, _: Period) {}
+
+    fn slot_unsent(&mut self, _: usize, _: UnsentReason, _: u128, _: Period) {}
+
+    fn slots_stopped(&mut self, _: usize, _: u64, _: Period) {}
+
+    fn iteration_started(&mut self, _: usize, _: IterationStart, _: u128, _: Period) {
+        self.0.borrow_mut().started += 1;
+    }
+
+    fn iteration_ended(&mut self, _: usize, outcome: IterationOutcome, _: IterationTimes, _: Period) {
+        self.0.borrow_mut().ended.push(outcome);
+    }
+
+    fn rotate(&mut self, _: u32, _: Gauges, _: Activity) {}
+
+    fn finish(self, _: u32, _: Gauges, _: Activity) {
+        self.0.borrow_mut().finished = true;
+    }
+}
+
+/// What all users of a task did together.
+#[derive(Default)]
+struct Counts {
+    inits: AtomicU32,
+    executions: AtomicU32,
+    teardowns: AtomicU32,
+}
+
+/// A task that behaves as its `execute` says on each of its executions.
+struct Probe {
+    counts: Arc<Counts>,
+    init: fn(u32) -> Result<(), InitError>,
+    execute: fn(u32) -> Act,
+}
+
+/// What one execution does.
+enum Act {
+    Succeed,
+    Fail,
+    Panic,
+    Hang,
+}
+
+impl TaskLifecycle for Probe {
+    async fn init(&mut self, _: &mut TaskContext) -> Result<(), InitError> {
+        let nth = self.counts.inits.fetch_add(1, Relaxed);
+        (self.init)(nth)
+    }
+
+    async fn execute(&mut self, _: &mut TaskContext) -> TaskOutcome {
+        let nth = self.counts.executions.fetch_add(1, Relaxed);
+        match (self.execute)(nth) {
+            Act::Succeed => {
+                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+                TaskOutcome::Succeeded
+            }
+            Act::Fail => TaskOutcome::Failed,
+            Act::Panic => panic!("declared"),
+            Act::Hang => std::future::pending().await,
+        }
+    }
+
+    async fn teardown(&mut self, _: &mut TaskContext) {
+        self.counts.teardowns.fetch_add(1, Relaxed);
+    }
+}
+
+fn run(load: LoadModel, probe: impl Fn() -> Probe + Send + Sync + 'static) -> (Seen, ThreadReport) {
+    let plan = RunPlan {
+        scenarios: vec![ScenarioPlan {
+            name: "task".to_owned(),
+            tags: Default::default(),
+            load,
+            body: ScenarioBody::Task { task: "probe".to_owned(), step: StepId(0) },
+            graceful_stop: Nanos::from_millis(50),
+        }],
+        steps: vec![Step { scenario: ScenarioId(0), name: "probe".to_owned() }],
+        requests: Vec::new(),
+        origins: Vec::new(),
+        checks: Vec::new(),
+        seed: Seed(1),
+    };
+    let config = ThreadConfig {
+        run_id: uuid::Uuid::nil(),
+        plan: Arc::new(plan),
+        share: Share::whole(),
+        thread: 0,
+        threads: 1,
+        pacing: Pacing::Balanced,
+        max_vus: vec![100],
+    };
+    let mut tasks = TaskRegistry::default();
+    tasks.register("probe", probe);
+    let (remote, orders) = orders();
+    remote.order(Order::StartAt(MonotonicClock.now()));
+    let recording = Recording::default();
+    let report = run_thread(config, &tasks, NoProtocol, recording.clone(), orders).unwrap();
+    let seen = recording.0.borrow().clone();
+    assert!(seen.finished);
+    assert_eq!(seen.started, report.iterations_started);
+    assert_eq!(seen.attempted, report.requests_attempted);
+    assert_eq!(seen.started as usize, seen.ended.len());
+    assert_eq!(seen.attempted as usize, seen.outcomes.len());
+    (seen, report)
+}
+
+fn quota(vus: u32, iterations: u64) -> LoadModel {
+    LoadModel::SharedIterations { vus, iterations, max_duration: Nanos::from_secs(20) }
+}
+
+fn all_well(_: u32) -> Result<(), InitError> {
+    Ok(())
+}
+
+#[test]
+fn a_task_is_set_up_once_a_user_and_torn_down_once_a_user() {
+    let counts = Arc::new(Counts::default());
+    let shared = Arc::clone(&counts);
+    let (seen, report) = run(quota(4, 40), move || Probe {
+        counts: Arc::clone(&shared),
+        init: all_well,
+        execute: |nth| if nth % 4 == 3 { Act::Fail } else { Act::Succeed },
+    });
+    assert_eq!(report.teardowns_cut, 0);
+    assert_eq!(counts.executions.load(Relaxed), 40);
+    assert_eq!((counts.inits.load(Relaxed), counts.teardowns.load(Relaxed)), (4, 4));
+    let failed =
+        seen.outcomes.iter().filter(|outcome| **outcome == Outcome::Failed(ErrorClass::Task)).count();
+    assert_eq!(failed, 10);
+    assert_eq!(seen.ended.iter().filter(|outcome| **outcome == IterationOutcome::Failed).count(), 10);
+}
+
+#[test]
+fn a_panic_is_an_outcome_of_its_own_and_replaces_the_user() {
+    let counts = Arc::new(Counts::default());
+    let shared = Arc::clone(&counts);
+    let (seen, _) = run(quota(2, 20), move || Probe {
+        counts: Arc::clone(&shared),
+        init: all_well,
+        execute: |nth| if nth == 5 { Act::Panic } else { Act::Succeed },
+    });
+    let panicked = Outcome::Failed(ErrorClass::TaskPanic);
+    assert_eq!(seen.outcomes.iter().filter(|outcome| **outcome == panicked).count(), 1);
+    assert_eq!(seen.outcomes.len(), 20);
+    assert_eq!((counts.inits.load(Relaxed), counts.teardowns.load(Relaxed)), (3, 3));
+}
+
+#[test]
+fn a_user_that_cannot_be_set_up_fails_and_is_not_torn_down() {
+    let counts = Arc::new(Counts::default());
+    let shared = Arc::clone(&counts);
+    let (seen, _) = run(quota(1, 5), move || Probe {
+        counts: Arc::clone(&shared),
+        init: |nth| if nth < 2 { Err(InitError::new("declared")) } else { Ok(()) },
+        execute: |_| Act::Succeed,
+    });
+    let failed =
+        seen.outcomes.iter().filter(|outcome| **outcome == Outcome::Failed(ErrorClass::Task)).count();
+    assert_eq!((failed, seen.outcomes.len()), (2, 5));
+    assert_eq!((counts.inits.load(Relaxed), counts.teardowns.load(Relaxed)), (3, 1));
+}
+
+#[test]
+fn an_execution_that_hangs_is_cancelled_and_still_torn_down() {
+    let counts = Arc::new(Counts::default());
+    let shared = Arc::clone(&counts);
+    let stage = Stage { duration: Nanos::from_millis(30), from: 3, to: 3, measured: true };
+    let load = LoadModel::VirtualUsers { profile: UserProfile::new(vec![stage]).unwrap() };
+    let (seen, report) =
+        run(load, move || Probe { counts: Arc::clone(&shared), init: all_well, execute: |_| Act::Hang });
+    assert_eq!(seen.outcomes, vec![Outcome::Cancelled; 3]);
+    assert_eq!(seen.ended, vec![IterationOutcome::Cancelled; 3]);
+    assert_eq!(report.teardowns_cut, 0);
+    assert_eq!(counts.teardowns.load(Relaxed), 3);
+}
