@@ -1,0 +1,145 @@
+use std::net::Ipv6Addr;
+
+use plan::{OriginId, StatusSet, StepId, TlsPlan};
+use units::Nanos;
+
+use super::*;
+
+struct Vault;
+
+impl Secrets for Vault {
+    fn secret(&self, name: &str) -> Option<Secret> {
+        match name {
+            "TOKEN" => Some(Secret::new(*b"s3cret")),
+            "BROKEN" => Some(Secret::new(*b"a\r\nX-Smuggled: b")),
+            _ => None,
+        }
+    }
+}
+
+fn origin(scheme: Scheme, host: &str, port: u16) -> Origin {
+    Origin {
+        scheme,
+        host: host.to_owned(),
+        port,
+        address: None,
+        tls: TlsPlan::default(),
+        dns_timeout: Nanos::SECOND,
+        connect_timeout: Nanos::SECOND,
+        tls_timeout: Nanos::SECOND,
+    }
+}
+
+fn request(method: &str, path: &str, headers: &[(&str, Template)], body: &str) -> RequestPlan {
+    RequestPlan {
+        step: StepId(0),
+        origin: OriginId(0),
+        method: method.to_owned(),
+        path: Template::literal(path),
+        headers: headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+        body: Template::literal(body),
+        timeout: Nanos::SECOND,
+        expected: StatusSet::success(),
+        checks: vec![],
+    }
+}
+
+fn build(request: &RequestPlan, origin: &Origin) -> Result<Image, PrepareError> {
+    Image::build(request, origin, "list", &Vault)
+}
+
+fn secret(name: &str) -> Template {
+    Template { parts: vec![TemplatePart::Literal(b"Bearer ".into()), TemplatePart::Secret(name.to_owned())] }
+}
+
+/// The image of `request` as text, with the version of this tool replaced.
+fn image(request: &RequestPlan, origin: &Origin) -> String {
+    let image = build(request, origin).unwrap();
+    String::from_utf8(image.bytes().to_vec()).unwrap().replace(env!("CARGO_PKG_VERSION"), "VERSION")
+}
+
+#[test]
+fn a_get_is_a_line_a_host_and_an_agent() {
+    assert_eq!(
+        image(&request("GET", "/a?b=c", &[], ""), &origin(Scheme::Http, "shop.test", 8080)),
+        "GET /a?b=c HTTP/1.1\r\nHost: shop.test:8080\r\nUser-Agent: loadgen/VERSION\r\n\r\n"
+    );
+}
+
+#[test]
+fn a_body_is_announced_and_what_the_file_sets_wins() {
+    let literal = |text: &str| Template::literal(text);
+    let headers = [("user-agent", literal("me")), ("Host", literal("other")), ("X-A", literal(""))];
+    assert_eq!(
+        image(&request("POST", "/", &headers, "hello"), &origin(Scheme::Http, "shop.test", 80)),
+        "POST / HTTP/1.1\r\nuser-agent: me\r\nHost: other\r\nX-A: \r\nContent-Length: 5\r\n\r\nhello"
+    );
+    let chunked = [("Transfer-Encoding", literal("chunked"))];
+    assert!(
+        !image(&request("POST", "/", &chunked, "0\r\n\r\n"), &origin(Scheme::Http, "a", 80))
+            .contains("Content-Length")
+    );
+    assert!(
+        image(&request("PUT", "/", &[], ""), &origin(Scheme::Http, "a", 80))
+            .ends_with("Content-Length: 0\r\n\r\n")
+    );
+}
+
+#[test]
+fn the_host_leaves_out_default_ports_and_brackets_ipv6() {
+    let check = |scheme, host: &str, port, expected: &str| {
+        assert_eq!(authority(&origin(scheme, host, port)), expected);
+    };
+    check(Scheme::Http, "a.test", 80, "a.test");
+    check(Scheme::Http, "a.test", 443, "a.test:443");
+    check(Scheme::Https, "a.test", 443, "a.test");
+    check(Scheme::Https, &Ipv6Addr::LOCALHOST.to_string(), 8443, "[::1]:8443");
+}
+
+#[test]
+fn secrets_go_into_the_image_and_into_no_text() {
+    let request = request("GET", "/", &[("Authorization", secret("TOKEN"))], "");
+    let image = build(&request, &origin(Scheme::Http, "a", 80)).unwrap();
+    assert!(String::from_utf8_lossy(image.bytes()).contains("Authorization: Bearer s3cret\r\n"));
+    assert!(!format!("{image:?}").contains("s3cret"));
+    assert!(!format!("{:?}", Vault.secret("TOKEN")).contains("s3cret"));
+}
+
+#[test]
+fn what_cannot_be_sent_is_refused_without_telling_secrets() {
+    let check = |request: &RequestPlan, message: &str| {
+        let error = build(request, &origin(Scheme::Http, "a", 80)).unwrap_err();
+        assert_eq!(error.to_string(), message);
+    };
+    check(
+        &request("GET", "/", &[("Authorization", secret("NONE"))], ""),
+        "step `list` needs the secret `NONE`, which is not set; set it where the load is made",
+    );
+    check(
+        &request("GET", "/", &[("Authorization", secret("BROKEN"))], ""),
+        "the header `Authorization` of step `list` has an invalid name or a line end or control character in its value",
+    );
+    check(
+        &request("GET", "/", &[("X A", Template::default())], ""),
+        "the header `X A` of step `list` has an invalid name or a line end or control character in its value",
+    );
+    check(
+        &request("GET", "/a b", &[], ""),
+        "the path of step `list` must start with `/` and hold no blanks or control characters; percent-encode them",
+    );
+    check(
+        &request("G T", "/", &[], ""),
+        "step `list` has the method `G T`; use letters only, for example GET",
+    );
+}
+
+#[test]
+fn a_request_may_ask_for_the_end_of_its_connection() {
+    let closes = |value: &str| {
+        let headers = [("connection", Template::literal(value))];
+        build(&request("GET", "/", &headers, ""), &origin(Scheme::Http, "a", 80)).unwrap().closes()
+    };
+    assert!(closes("Close"));
+    assert!(closes("te, close"));
+    assert!(!closes("keep-alive"));
+}
