@@ -1,0 +1,113 @@
+//! What the verdict needs to know of a run.
+
+use metrics::{
+    BrokenLedger, Catalog, Evaluation, LedgerName, Outcomes, Period, ScenarioTime, Threshold, UnsentReason,
+};
+use plan::{LoadModel, ScenarioId};
+use units::{Nanos, Ratio};
+
+use super::measured_windows;
+use crate::run::SealedRun;
+use crate::verdict::Observations;
+
+/// The load's time without the warm-up before the first scenario that is measured.
+pub(super) fn measured_time(sealed: &SealedRun) -> Nanos {
+    let first = |load: &LoadModel| measured_windows(load).first().map(|(from, _)| *from);
+    let from = sealed.plan.scenarios.iter().filter_map(|scenario| first(&scenario.load)).min();
+    sealed.load_time().saturating_sub(from.unwrap_or(Nanos::MAX))
+}
+
+/// Looks at a sealed run and at its thresholds.
+pub(super) fn observations(sealed: &SealedRun, judged: &[(&Threshold, Evaluation)]) -> Observations {
+    let totals = sealed.merged.totals();
+    let started = sealed.start.is_some();
+    let iterations = totals.all_scenarios().iterations;
+    let requests = totals.all_steps().requests;
+    let health = || sealed.sessions.iter().filter_map(|session| Some(&session.final_fact()?.health));
+    let largest = |ratios: &mut dyn Iterator<Item = Ratio>| {
+        ratios.fold(Ratio::ZERO, |most, ratio| if ratio > most { ratio } else { most })
+    };
+    let lag = totals.all_scenario_times(ScenarioTime::DispatchLag, Outcomes::Both).quantile(0.99);
+    let failed = judged.iter().filter(|(_, evaluation)| started && !evaluation.passed);
+    let is_fault = |condition| matches!(condition, api::Condition::InternalError | api::Condition::Panicked);
+    let faults = sealed.incidents.iter().filter(|incident| is_fault(incident.kind.condition()));
+    let faults: Vec<String> = faults.map(|incident| incident.kind.to_string()).collect();
+    let mut broken: Vec<String> =
+        totals.broken_ledgers().iter().map(|broken| broken_text(broken, totals.layout().catalog())).collect();
+    if started && faults.is_empty() {
+        broken.extend(missing_slots(sealed));
+    }
+    Observations {
+        started,
+        succeeded: !totals.nothing_succeeded(),
+        closed_model: sealed.plan.scenarios.iter().any(|scenario| !scenario.load.is_open()),
+        dispatch_lag_p99: lag.map(|estimate| estimate.value),
+        due: iterations.due.count,
+        generator_stall: iterations.unsent[UnsentReason::GeneratorStall.index()].count,
+        attempted: requests.attempted,
+        own_faults: requests.own_faults(),
+        throttled: largest(
+            &mut health().map(|health| Ratio::of(health.throttled.as_u64(), health.elapsed.as_u64())),
+        ),
+        busiest_thread: largest(&mut health().map(|health| health.busiest_thread)),
+        clock_step: health().map(|health| health.clock_step).max().unwrap_or(Nanos::ZERO),
+        broken_ledgers: broken,
+        failed_thresholds: failed.map(|(threshold, evaluation)| failed_text(threshold, evaluation)).collect(),
+        stopped: sealed.stopped_at.is_some(),
+        faults,
+    }
+}
+
+/// The plan's own count of slots against the ledgers': whoever loses a slot or sends one too many is found out here.
+fn missing_slots(sealed: &SealedRun) -> Vec<String> {
+    let totals = sealed.merged.totals();
+    let layout = totals.layout();
+    let mut broken = Vec::new();
+    // Scenarios that are counted together cannot be told apart.
+    let own =
+        if layout.folded_scenarios() > 0 { layout.scenario_slots() - 1 } else { layout.scenario_slots() };
+    for (index, scenario) in sealed.plan.scenarios.iter().enumerate().take(own) {
+        let planned = match (&scenario.load, sealed.plan.schedule(ScenarioId(index as u32))) {
+            (_, Some(schedule)) => schedule.total(),
+            (LoadModel::SharedIterations { iterations, .. }, None) => *iterations,
+            _ => continue,
+        };
+        let counts = totals.scenarios([index]);
+        let due = counts.iterations.due.count + counts.warm_up_iterations.due.count;
+        if due != planned {
+            broken.push(format!(
+                "the plan of scenario `{}` has {planned} iterations, but {due} came due",
+                scenario.name
+            ));
+        }
+    }
+    broken
+}
+
+fn broken_text(broken: &BrokenLedger, catalog: &Catalog) -> String {
+    let scenario = |index: usize| &catalog.scenarios[index].name;
+    let ledger = match broken.ledger {
+        LedgerName::Iterations { scenario: index, period: Period::Measured } => {
+            format!("iterations of scenario `{}`", scenario(index))
+        }
+        LedgerName::Iterations { scenario: index, period: Period::WarmUp } => {
+            format!("warm-up iterations of scenario `{}`", scenario(index))
+        }
+        LedgerName::Requests { step } => {
+            let step = &catalog.steps[step];
+            format!("requests of step `{}` of scenario `{}`", step.name, scenario(step.scenario))
+        }
+        LedgerName::WarmUpRequests { scenario: index } => {
+            format!("warm-up requests of scenario `{}`", scenario(index))
+        }
+    };
+    format!("{ledger}: {}", broken.error)
+}
+
+fn failed_text(threshold: &Threshold, evaluation: &Evaluation) -> String {
+    let Threshold { selector_text, condition_text, .. } = threshold;
+    match evaluation.measured {
+        Some(value) => format!("threshold `{selector_text}: {condition_text}` was not met: {value}"),
+        None => format!("threshold `{selector_text}: {condition_text}` was not met: there are no samples"),
+    }
+}

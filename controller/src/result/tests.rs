@@ -1,0 +1,306 @@
+use std::sync::Arc;
+
+use api::ExitCode;
+use api::result::{Mark, Metric, Model, OutcomeFilter, Percentile, Unit, VerdictOutcome};
+use control::{FinalFact, WorkerId};
+use metrics::{ErrorClass, Period, UnsentReason};
+use plan::{RunPlan, Share};
+use scenario::{BaseUrl, compile};
+
+use super::*;
+use crate::fixture::{Fate, SERVICE, final_fact, info, layout, run_id, snapshot, snapshot_of};
+use crate::incident::{Incident, IncidentKind};
+use crate::merge::Merged;
+use crate::session::{Session, SessionEnd};
+
+/// 10/s for 2 s against the built-in target, after `warm_up`.
+fn workload(warm_up: &str) -> Workload {
+    let document = serde_json::json!({
+        "name": "quick start",
+        "target": { "url": "demo://" },
+        "tags": { "build": "7" },
+        "seed": 7,
+        "scenarios": {
+            "browse": {
+                "executor": "constant-arrival-rate",
+                "rate": "10/s",
+                "warm_up": warm_up,
+                "duration": "2s",
+                "overload": "drop",
+                "tags": { "team": "shop" },
+                "steps": [{ "get": "/products", "name": "list", "checks": { "status": 200 } }]
+            }
+        },
+        "thresholds": {
+            "response_time{scenario:browse}": ["p(99) < 200ms"],
+            "failed": ["rate < 0.1%"]
+        }
+    });
+    Workload::from_canonical_json(&document.to_string(), &Files::default()).unwrap()
+}
+
+fn compiled(workload: &Workload) -> RunPlan {
+    let mut bound = workload.clone();
+    bound.replace_demo_target(&"http://127.0.0.1:8080".parse::<BaseUrl>().unwrap());
+    compile(&bound, &Files::default()).unwrap()
+}
+
+const CREATED: Timestamp = Timestamp::from_nanos(1_000_000_000);
+const START: Timestamp = Timestamp::from_nanos(1_500_000_000);
+
+/// A run of one worker that is over, in which the slots of both seconds met these fates.
+fn sealed(workload: &Workload, lag: Nanos, slots: &[(u64, Fate)]) -> SealedRun {
+    let plan = Arc::new(compiled(workload));
+    let layout = layout(&plan);
+    let mut merged = Merged::new(&layout);
+    for second in [0, 1] {
+        let of_second: Vec<(u64, Fate)> = slots.iter().copied().filter(|(n, _)| n / 10 == second).collect();
+        merged.add(&snapshot(&layout, second as u32, lag, &of_second)).unwrap();
+    }
+    let started = merged.totals().all_scenarios().iterations.started.count;
+    let mut session = Session::new(WorkerId::new("local"), Share::whole());
+    session.info = Some(info());
+    session.started_at = Some(START + Nanos::from_micros(20));
+    (session.requests_attempted, session.iterations_started) = (started, started);
+    session.end = Some(SessionEnd::Finished(Box::new(final_fact(started, started))));
+    SealedRun {
+        run_id: run_id(),
+        plan,
+        created_at: CREATED,
+        start: Some(START),
+        stopped_at: None,
+        sealed_at: START + Nanos::from_millis(2_050),
+        sessions: vec![session],
+        merged,
+        incidents: Vec::new(),
+    }
+}
+
+/// All 20 slots with one fate, except these.
+fn all_but(fate: Fate, others: &[(u64, Fate)]) -> Vec<(u64, Fate)> {
+    let other = |n: u64| others.iter().find(|(slot, _)| *slot == n).map(|(_, fate)| *fate);
+    (0..20).map(|n| (n, other(n).unwrap_or(fate))).collect()
+}
+
+fn built(sealed: &SealedRun, workload: &Workload) -> ResultFile {
+    let label = |at: Timestamp| format!("label of {}", at.as_nanos());
+    let context = ResultContext {
+        workload,
+        files: &Files::default(),
+        tool: Tool { name: "loadgen".to_owned(), version: "0.1.0".to_owned(), git: None },
+        overrides: Vec::new(),
+        label: &label,
+    };
+    let result = build(sealed, &context);
+    assert_eq!(ResultFile::from_json(&result.to_json()).unwrap(), result, "what is written reads back");
+    result
+}
+
+fn result_of(slots: &[(u64, Fate)]) -> ResultFile {
+    let workload = workload("0s");
+    built(&sealed(&workload, Nanos::from_micros(100), slots), &workload)
+}
+
+#[test]
+fn a_complete_run_passes_and_every_number_is_there() {
+    let result = result_of(&all_but(Fate::Succeeds, &[]));
+    assert_eq!(result.verdict.outcome, VerdictOutcome::Passed, "{:?}", result.verdict.reasons);
+    assert_eq!((result.exit.code, result.exit.name), (0, ExitCode::Passed));
+    assert!(result.thresholds.iter().all(|threshold| threshold.passed));
+
+    let totals = &result.totals;
+    assert_eq!((totals.iterations.due, totals.iterations.succeeded, totals.requests.attempted), (20, 20, 20));
+    assert!(totals.iterations.balanced && totals.requests.balanced);
+    assert_eq!((totals.measured_ms, totals.warm_up), (2_010.0, None));
+    assert_eq!(totals.requests_per_s, 20.0 / 2.01);
+    let service = totals.service_time_us.all.as_ref().unwrap();
+    assert_eq!((service.count, service.min, service.avg, service.max), (20, 4_000.0, 4_000.0, 4_000.0));
+    assert_eq!(totals.response_time_us.all.as_ref().unwrap().max, 4_100.0);
+    assert_eq!(totals.dispatch_lag_us.as_ref().unwrap().max, 100.0);
+    assert_eq!((totals.transfer.sent_bytes, totals.transfer.received_bytes), (1_000, 4_000));
+    assert_eq!((totals.vus_max, totals.connections.open_max), (3, 2));
+
+    let scenario = &result.scenarios[0];
+    assert_eq!((scenario.executor.as_str(), scenario.model), ("constant-arrival-rate", Model::Open));
+    let rate = scenario.rate.unwrap();
+    assert_eq!((rate.planned, rate.started, rate.planned_per_s, rate.drift_ratio), (20, 20, 10.0, Some(0.0)));
+    let step = &scenario.steps[0];
+    assert_eq!((step.name.as_str(), step.checks[0].passed, step.checks[0].failed), ("list", 20, 0));
+    assert_eq!(step.statuses[0].status, 200);
+    assert_eq!(step.phases.first_byte_us.as_ref().unwrap().count, 20);
+    assert_eq!(step.phases.dns_us, None);
+
+    let seconds: Vec<_> =
+        result.timeline.intervals.iter().map(|at| (at.first_second, at.planned, at.ended)).collect();
+    assert_eq!(seconds, [(0, 10, 10), (1, 10, 10)]);
+    assert_eq!(result.workers[0].start_offset_us, Some(20.0));
+    assert!(result.workers[0].complete);
+}
+
+#[test]
+fn labels_and_spans_tell_when_a_run_was() {
+    let time = result_of(&all_but(Fate::Succeeds, &[])).time;
+    assert_eq!(time.created_at, "label of 1000000000");
+    assert_eq!(time.started_at.as_deref(), Some("label of 1500000000"));
+    assert_eq!((time.preparing_ms, time.planned_ms, time.load_ms), (500.0, 2_000.0, 2_010.0));
+    assert_eq!((time.draining_ms, time.total_ms), (10.0, 2_550.0));
+}
+
+#[test]
+fn the_identity_compares_tests_plans_and_what_was_sent() {
+    let lost = (3, Fate::Unsent(UnsentReason::GeneratorStall));
+    let (all, some) =
+        (result_of(&all_but(Fate::Succeeds, &[])), result_of(&all_but(Fate::Succeeds, &[lost])));
+    assert_eq!(all.identity.scenario_digest, some.identity.scenario_digest);
+    assert_eq!(all.identity.plan_hash.len(), 64);
+    assert_eq!(all.identity.slots_digest.due, some.identity.slots_digest.due);
+    assert_eq!(all.identity.slots_digest.due, all.identity.slots_digest.started);
+    let digest = |hex: &str| u128::from_str_radix(hex, 16).unwrap();
+    let digests = &some.identity.slots_digest;
+    let classes = [&digests.started, &digests.dropped, &digests.unsent];
+    let sum = classes.iter().fold(0_u128, |sum, class| sum.wrapping_add(digest(class)));
+    assert_eq!(sum, digest(&digests.due));
+    assert_ne!(digests.started, digests.due);
+}
+
+#[test]
+fn a_slot_that_is_in_no_ledger_is_found_out() {
+    let mut slots = all_but(Fate::Succeeds, &[]);
+    slots.remove(7);
+    let result = result_of(&slots);
+    assert_eq!(result.verdict.outcome, VerdictOutcome::Invalid);
+    let reason = "the books do not balance: the plan of scenario `browse` has 20 iterations, but 19 came due";
+    assert!(result.verdict.reasons.iter().any(|line| line == reason), "{:?}", result.verdict.reasons);
+    assert_eq!(result.exit.name, ExitCode::MeasurementInvalid);
+}
+
+#[test]
+fn a_threshold_that_is_not_met_is_told_with_its_value() {
+    let result = result_of(&all_but(Fate::Succeeds, &[(4, Fate::Fails(ErrorClass::Reset))]));
+    assert_eq!((result.verdict.outcome, result.exit.code), (VerdictOutcome::Failed, 99));
+    let failed = result.thresholds.iter().find(|threshold| threshold.metric == "failed").unwrap();
+    assert_eq!((failed.passed, failed.measured, failed.unit), (false, Some(0.05), Unit::Ratio));
+    assert_eq!(result.verdict.reasons, ["threshold `failed: rate < 0.1%` was not met: 5.00%"]);
+    let errors = &result.totals.errors;
+    assert_eq!((errors.len(), errors[0].class.as_str(), errors[0].own_fault), (1, "reset", false));
+    assert_eq!(result.totals.response_time_us.failed.as_ref().unwrap().count, 1);
+}
+
+#[test]
+fn times_of_which_the_end_was_never_seen_are_lower_bounds() {
+    let result = result_of(&all_but(Fate::Succeeds, &[(19, Fate::Fails(ErrorClass::Timeout))]));
+    let all = result.totals.response_time_us.all.as_ref().unwrap();
+    assert_eq!(all.censored, 1);
+    assert_eq!(all.at_least, [Percentile::P99, Percentile::P999, Percentile::Max]);
+    let latency = result.thresholds.iter().find(|threshold| threshold.unit == Unit::Us).unwrap();
+    assert!(!latency.passed && latency.at_least, "a timeout may have taken any time");
+}
+
+#[test]
+fn a_generator_that_missed_its_slots_makes_the_run_invalid() {
+    let result = result_of(&all_but(Fate::Succeeds, &[(3, Fate::Unsent(UnsentReason::GeneratorStall))]));
+    assert_eq!(result.exit.name, ExitCode::MeasurementInvalid);
+    let broken: Vec<_> = result.verdict.evidence.iter().filter(|evidence| !evidence.held).collect();
+    assert_eq!(broken.len(), 1);
+    assert_eq!(broken[0].key.as_deref(), Some("verdict.invalid.generator_stall"));
+    assert_eq!((broken[0].measured, broken[0].limit), (0.05, 0.005));
+    assert_eq!(result.scenarios[0].rate.unwrap().drift_ratio, Some(-0.05));
+}
+
+#[test]
+fn a_stopped_run_keeps_what_it_did_and_is_held_against_the_plan_up_to_the_stop() {
+    let workload = workload("0s");
+    let slots: Vec<_> = (0..20)
+        .map(|n| (n, if n < 5 { Fate::Succeeds } else { Fate::Unsent(UnsentReason::Stopped) }))
+        .collect();
+    let slots = [&slots[..4], &[(4, Fate::Cancelled)], &slots[5..]].concat();
+    let mut run = sealed(&workload, Nanos::ZERO, &slots);
+    let stopped_at = START + Nanos::from_millis(450);
+    run.stopped_at = Some(stopped_at);
+    run.incidents.push(Incident { at: stopped_at, kind: IncidentKind::Stopped });
+    let result = built(&run, &workload);
+
+    assert_eq!((result.exit.code, result.exit.name), (105, ExitCode::StoppedBySignal));
+    assert_eq!(result.verdict.marks, [Mark::Degraded]);
+    let ledger = &result.totals.iterations;
+    assert_eq!((ledger.due, ledger.started, ledger.cancelled, ledger.unsent.stopped), (20, 5, 1, 15));
+    assert!(ledger.balanced);
+    let rate = result.scenarios[0].rate.unwrap();
+    assert_eq!((rate.planned, rate.started, rate.drift_ratio), (5, 5, Some(0.0)));
+    let cut_off = result.totals.response_time_us.failed.as_ref().unwrap();
+    assert_eq!((cut_off.count, cut_off.censored, cut_off.max), (1, 1, SERVICE.as_micros_f64()));
+    let stop = result.annotations.iter().find(|note| note.at_ms.is_some()).unwrap();
+    assert_eq!((stop.at_ms, stop.text.contains("signal")), (Some(450.0), true));
+}
+
+#[test]
+fn a_run_that_was_refused_has_a_result_without_numbers() {
+    let workload = workload("0s");
+    let mut run = sealed(&workload, Nanos::ZERO, &[]);
+    run.start = None;
+    let session = &mut run.sessions[0];
+    (session.started_at, session.end) = (None, Some(SessionEnd::Dismissed));
+    let kind = IncidentKind::Refused { worker: WorkerId::new("local"), reason: "too few handles".to_owned() };
+    run.incidents.push(Incident { at: CREATED, kind });
+    let result = built(&run, &workload);
+    assert_eq!((result.exit.code, result.exit.conditions.iter().count()), (104, 1));
+    assert_eq!(result.verdict.outcome, VerdictOutcome::Failed);
+    assert_eq!((result.time.started_at, result.time.load_ms), (None, 0.0));
+    assert_eq!(result.totals.response_time_us.all, None);
+    assert_eq!(result.scenarios[0].rate.unwrap().drift_ratio, None);
+}
+
+#[test]
+fn warm_up_stands_apart_and_in_no_statistic() {
+    let workload = workload("1s");
+    let slots: Vec<_> = (10..30).map(|n| (n, Fate::Succeeds)).collect();
+    let mut run = sealed(&workload, Nanos::ZERO, &[]);
+    let layout = Arc::clone(run.merged.totals().layout());
+    let warm: Vec<_> = (0..10).map(|n| (n, Fate::Fails(ErrorClass::Reset))).collect();
+    run.merged.add(&snapshot_of(Period::WarmUp, &layout, 0, Nanos::ZERO, &warm)).unwrap();
+    run.merged.add(&snapshot(&layout, 1, Nanos::ZERO, &slots)).unwrap();
+    run.sealed_at = START + Nanos::from_secs(4);
+    let fact = final_fact(30, 30);
+    let health = control::WorkerHealth { elapsed: Nanos::from_secs(3), ..fact.health };
+    run.sessions[0].end = Some(SessionEnd::Finished(Box::new(FinalFact { health, ..fact })));
+    let result = built(&run, &workload);
+
+    assert_eq!(result.verdict.outcome, VerdictOutcome::Passed, "{:?}", result.verdict.reasons);
+    let warm_up = result.totals.warm_up.unwrap();
+    assert_eq!((warm_up.iterations.started, warm_up.requests.failed), (10, 10));
+    assert_eq!(result.scenarios[0].warm_up, Some(warm_up));
+    assert_eq!((result.totals.requests.attempted, result.totals.requests.failed), (20, 0));
+    assert_eq!(result.totals.measured_ms, 2_000.0, "warm-up time is not measured time");
+    let rate = result.scenarios[0].rate.unwrap();
+    assert_eq!((rate.planned, rate.drift_ratio), (20, Some(0.0)));
+}
+
+#[test]
+fn every_series_with_a_value_is_there_as_a_histogram() {
+    let result = result_of(&all_but(Fate::Succeeds, &[(4, Fate::Fails(ErrorClass::Reset))]));
+    let find = |metric, step: Option<&str>, outcome| {
+        let mut found = result
+            .histograms
+            .iter()
+            .filter(|h| h.of.metric == metric && h.of.step.as_deref() == step && h.of.outcome == outcome);
+        let histogram = found.next().unwrap_or_else(|| panic!("{metric:?} {outcome:?} is there")).clone();
+        assert!(found.next().is_none(), "each series once");
+        histogram
+    };
+    let succeeded = find(Metric::ServiceTime, Some("list"), OutcomeFilter::Succeeded);
+    assert_eq!((succeeded.count, succeeded.min_ns, succeeded.max_ns), (19, 4_000_000, 4_000_000));
+    assert_eq!((succeeded.sum_ns, succeeded.significant_digits, succeeded.saturated), (19 * 4_000_000, 3, 0));
+    assert!(succeeded.hdr_v2_deflate_base64.starts_with("HISTF"), "the magic number of the encoding");
+    assert_eq!(find(Metric::ResponseTime, Some("list"), OutcomeFilter::Failed).count, 1);
+    assert_eq!(find(Metric::DispatchLag, None, OutcomeFilter::All).significant_digits, 2);
+    assert!(result.histograms.iter().all(|histogram| histogram.count > 0));
+}
+
+#[test]
+fn a_target_in_our_own_process_is_noted_and_not_judged() {
+    let result = result_of(&all_but(Fate::Succeeds, &[]));
+    assert!(result.target.in_process);
+    assert_eq!(result.target.url, "demo://");
+    assert!(result.annotations[0].text.contains("noted, not judged"));
+    assert!(result.verdict.marks.is_empty());
+}

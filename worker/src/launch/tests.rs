@@ -1,0 +1,150 @@
+use std::collections::BTreeMap;
+
+use control::FileContent;
+use plan::{LoadModel, OriginId, Program, ScenarioPlan, Seed, Share, StatusSet, Step, StepId, TemplatePart};
+use units::Nanos;
+use uuid::Uuid;
+
+use super::*;
+
+fn plan(body: ScenarioBody) -> RunPlan {
+    RunPlan {
+        scenarios: vec![ScenarioPlan {
+            name: "browse".into(),
+            tags: BTreeMap::new(),
+            load: LoadModel::SharedIterations { vus: 1, iterations: 1, max_duration: Nanos::SECOND },
+            body,
+            graceful_stop: Nanos::SECOND,
+        }],
+        steps: vec![Step { scenario: plan::ScenarioId(0), name: "pay".into() }],
+        requests: Vec::new(),
+        origins: Vec::new(),
+        checks: Vec::new(),
+        seed: Seed(1),
+    }
+}
+
+fn secret(name: &str) -> Template {
+    Template { parts: vec![TemplatePart::Literal(b"x".to_vec()), TemplatePart::Secret(name.into())] }
+}
+
+#[test]
+fn a_task_nobody_registered_is_refused_with_those_that_are() {
+    struct Idle;
+    impl api::task::TaskLifecycle for Idle {
+        async fn init(&mut self, _: &mut api::task::TaskContext) -> Result<(), api::task::InitError> {
+            Ok(())
+        }
+        async fn execute(&mut self, _: &mut api::task::TaskContext) -> api::task::TaskOutcome {
+            api::task::TaskOutcome::Succeeded
+        }
+        async fn teardown(&mut self, _: &mut api::task::TaskContext) {}
+    }
+    let plan = plan(ScenarioBody::Task { task: "pay".into(), step: StepId(0) });
+    let mut registry = TaskRegistry::default();
+    let line = |known: &str| {
+        format!("scenario `browse` wants the task `pay`, which this program does not have; {known}")
+    };
+    assert_eq!(missing_tasks(&plan, &registry), [line("there are none")]);
+    registry.register("search", || Idle);
+    registry.register("login", || Idle);
+    assert_eq!(missing_tasks(&plan, &registry), [line("there are: login, search")]);
+    registry.register("pay", || Idle);
+    assert!(missing_tasks(&plan, &registry).is_empty());
+}
+
+#[test]
+fn every_secret_that_is_not_set_is_named_once() {
+    let mut plan = plan(ScenarioBody::Program(Program::default()));
+    plan.requests.push(RequestPlan {
+        step: StepId(0),
+        origin: OriginId(0),
+        method: "GET".into(),
+        path: secret("LOADGEN_TEST_NOT_SET_B"),
+        headers: vec![("a".into(), secret("LOADGEN_TEST_NOT_SET_A")), ("p".into(), secret("PATH"))],
+        body: secret("LOADGEN_TEST_NOT_SET_B"),
+        timeout: Nanos::SECOND,
+        expected: StatusSet::success(),
+        checks: Vec::new(),
+    });
+    let line = |name: &str| {
+        format!("the secret `{name}` is not set; set the environment variable {name} where the load is made")
+    };
+    let expected = [line("LOADGEN_TEST_NOT_SET_A"), line("LOADGEN_TEST_NOT_SET_B")];
+    assert_eq!(missing_secrets(&plan), expected, "PATH is always set");
+    assert!(Environment.secret("A=B").is_none() && Environment.secret("").is_none());
+}
+
+#[test]
+fn causes_stand_in_the_line_of_a_refusal() {
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot read `{name}`")]
+    struct Outer {
+        name: &'static str,
+        source: std::io::Error,
+    }
+    let error = Outer { name: "ca.pem", source: std::io::Error::other("disk on fire") };
+    assert_eq!(impossible(error), Refusal::Impossible(vec!["cannot read `ca.pem`: disk on fire".into()]));
+}
+
+fn options() -> WorkerOptions {
+    WorkerOptions {
+        run_id: control::RunId::new(Uuid::nil()),
+        id: control::WorkerId::new("w"),
+        tasks: TaskRegistry::default(),
+        target_threads: None,
+    }
+}
+
+fn request(document: &str) -> Prepare {
+    Prepare {
+        document: document.into(),
+        files: vec![FileContent { path: "unused".into(), bytes: Arc::from(&b"x"[..]) }],
+        share: Share::whole(),
+        threads: Some(2),
+        preflight: false,
+    }
+}
+
+/// A workload as a command line would send it.
+fn document(max_vus: &str) -> String {
+    format!(
+        r#"{{"name": "n", "target": {{"url": "http://127.0.0.1:9"}}, "scenarios": {{"browse": {{
+            "executor": "constant-arrival-rate", "rate": "10/s", "duration": "1s", "max_vus": {max_vus},
+            "steps": [{{"get": "/", "name": "list"}}]}}}}}}"#
+    )
+}
+
+#[test]
+fn a_document_becomes_threads_that_wait() {
+    let ready =
+        prepare(&request(&document("7")), &options()).map_err(|refusal| format!("{refusal:?}")).unwrap();
+    assert_eq!((ready.prepared.threads, ready.prepared.max_vus), (2, 7));
+    assert_eq!((ready.threads.len(), ready.drains.len()), (2, 2));
+    let numbers: Vec<_> =
+        ready.threads.iter().map(|thread| (thread.config.thread, thread.config.threads)).collect();
+    assert_eq!(numbers, [(0, 2), (1, 2)]);
+    let automatic = prepare(&request(&document("\"auto\"")), &options())
+        .map_err(|refusal| format!("{refusal:?}"))
+        .unwrap();
+    let parts: u32 = automatic.threads.iter().map(|thread| thread.config.max_vus[0]).sum();
+    assert_eq!(parts, automatic.prepared.max_vus);
+    assert!(parts >= 2);
+}
+
+#[test]
+fn what_makes_no_sense_is_refused() {
+    let refusal = |prepare_: &Prepare| match prepare(prepare_, &options()) {
+        Err(Refusal::Impossible(lines)) => lines.join("\n"),
+        Err(other) => panic!("{other:?}"),
+        Ok(_) => panic!("it was accepted"),
+    };
+    assert!(!refusal(&request("{}")).is_empty());
+    let many = Prepare { threads: Some(5_000), ..request(&document("1")) };
+    assert_eq!(refusal(&many), "5000 engine threads are wanted; 1 to 1024 are possible");
+    let share = Share { index: 3, ..Share::whole() };
+    let stranger = Prepare { share, ..request(&document("1")) };
+    assert_eq!(refusal(&stranger), "share 3 does not exist; there are 1");
+    let preflight = Prepare { preflight: true, ..request(&document("1")) };
+    assert!(refusal(&preflight).starts_with("target http://127.0.0.1:9: "));
+}

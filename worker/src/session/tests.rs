@@ -1,0 +1,351 @@
+//! A run as a list of events, with time by hand.
+
+use control::HostFacts;
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::*;
+
+/// A session with what it said to do, as short texts.
+struct Play {
+    session: Session,
+    commands: u64,
+    now: Timestamp,
+    facts: Vec<Fact>,
+    done: Vec<String>,
+}
+
+fn run_id() -> RunId {
+    RunId::new(Uuid::from_u128(1))
+}
+
+fn prepared(threads: u32) -> Prepared {
+    Prepared { threads, max_vus: 10, shape_hash: 5, notes: Vec::new() }
+}
+
+fn finished(requests_attempted: u64, iterations_started: u64) -> ThreadEnd {
+    ThreadEnd::Finished(ThreadReport { requests_attempted, iterations_started, ..ThreadReport::default() })
+}
+
+fn at(millis: u64) -> Timestamp {
+    Timestamp::ORIGIN + Nanos::from_millis(millis)
+}
+
+impl Play {
+    fn new() -> Self {
+        let info = WorkerInfo { version: "1".into(), host: HostFacts::default() };
+        let mut out = Vec::new();
+        let session = Session::new(run_id(), WorkerId::new("w"), info, &mut out);
+        let mut play = Self { session, commands: 0, now: at(0), facts: Vec::new(), done: Vec::new() };
+        play.take(out);
+        play
+    }
+
+    /// A session whose `threads` engine threads wait for the start.
+    fn ready(threads: u32) -> Self {
+        let mut play = Self::new();
+        play.prepare();
+        play.input(Input::Readiness(Ok(prepared(threads))));
+        play.done.clear();
+        play
+    }
+
+    /// A session that makes load since 1,000 ms.
+    fn running(threads: u32) -> Self {
+        let mut play = Self::ready(threads);
+        play.command(CommandBody::Start { at: at(1_000) });
+        play.tick(1_000);
+        play.done.clear();
+        play
+    }
+
+    fn take(&mut self, out: Vec<Output>) {
+        for output in out {
+            self.done.push(match output {
+                Output::Fact(fact) => {
+                    let text = format!("{}:{}", fact.seq, name(&fact.body));
+                    self.facts.push(*fact);
+                    text
+                }
+                Output::Prepare(_) => "prepare".into(),
+                Output::Launch => "launch".into(),
+                Output::Order(Order::StartAt(start)) => format!("start at {}", millis(start)),
+                Output::Order(Order::Drain { until }) => format!("drain until {}", millis(until)),
+                Output::Order(Order::Cancel) => "cancel".into(),
+                Output::Begin => "begin".into(),
+                Output::Close => "close".into(),
+            });
+        }
+    }
+
+    fn input(&mut self, input: Input) {
+        let mut out = Vec::new();
+        self.session.step(self.now, input, &mut out);
+        self.take(out);
+    }
+
+    fn tick(&mut self, millis: u64) {
+        self.now = at(millis);
+        self.input(Input::Tick);
+    }
+
+    fn command(&mut self, body: CommandBody) {
+        self.commands += 1;
+        self.input(Input::Command(Command { run_id: run_id(), id: CommandId(self.commands), body }));
+    }
+
+    fn prepare(&mut self) {
+        self.command(CommandBody::Prepare(Box::new(Prepare {
+            document: String::new(),
+            files: Vec::new(),
+            share: plan::Share::whole(),
+            threads: None,
+            preflight: true,
+        })));
+    }
+
+    fn end(&mut self, thread: u32, end: ThreadEnd) {
+        self.input(Input::ThreadEnded { thread, end });
+    }
+
+    fn close(&mut self, recorded: &[(u64, u64)]) {
+        let totals = |(requests_attempted, iterations_started): &(u64, u64)| Totals {
+            requests_attempted: *requests_attempted,
+            iterations_started: *iterations_started,
+        };
+        let recorded = recorded.iter().map(totals).collect();
+        self.input(Input::Closed(Closing { recorded, health: WorkerHealth::default() }));
+    }
+
+    fn done(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.done)
+    }
+
+    fn last(&self) -> &FinalFact {
+        match &self.facts.last().unwrap().body {
+            FactBody::Final(last) => last,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn ack_all(&mut self) {
+        let through = self.facts.last().unwrap().seq;
+        self.command(CommandBody::Ack { through });
+    }
+}
+
+fn millis(instant: Timestamp) -> u64 {
+    instant.as_nanos() / 1_000_000
+}
+
+fn name(body: &FactBody) -> &'static str {
+    match body {
+        FactBody::Joined(_) => "joined",
+        FactBody::Prepared(_) => "prepared",
+        FactBody::Refused(_) => "refused",
+        FactBody::Started { .. } => "started",
+        FactBody::Measured(_) => "measured",
+        FactBody::Final(_) => "final",
+    }
+}
+
+#[test]
+fn a_run_goes_from_joining_to_its_last_word() {
+    let mut play = Play::new();
+    play.prepare();
+    play.input(Input::Readiness(Ok(prepared(2))));
+    play.command(CommandBody::Start { at: at(1_000) });
+    assert_eq!(play.session.wake_at(), at(1_000));
+    play.tick(999);
+    assert_eq!(play.done(), ["1:joined", "prepare", "launch", "2:prepared", "start at 1000"]);
+    play.tick(1_001);
+    assert_eq!(play.done(), ["begin", "3:started"]);
+    assert!(matches!(play.facts.last().unwrap().body, FactBody::Started { at: start } if start == at(1_000)));
+    play.end(1, finished(10, 5));
+    assert_eq!(play.done(), Vec::<String>::new());
+    play.end(0, finished(30, 15));
+    assert_eq!(play.done(), ["close"]);
+    play.close(&[(30, 15), (10, 5)]);
+    assert_eq!(play.done(), ["4:final"]);
+    let last = play.last();
+    assert_eq!((last.requests_attempted, last.iterations_started, last.panicked), (40, 20, false));
+    assert!(!play.session.is_over(), "the last word is not taken yet");
+    play.ack_all();
+    assert!(play.session.is_over());
+}
+
+#[test]
+fn a_command_is_applied_once_and_only_in_its_run() {
+    let mut play = Play::ready(1);
+    let start = |run_id, id| Command { run_id, id: CommandId(id), body: CommandBody::Start { at: at(50) } };
+    play.input(Input::Command(start(RunId::new(Uuid::nil()), 2)));
+    assert_eq!(play.done(), Vec::<String>::new(), "another run");
+    play.input(Input::Command(start(run_id(), 1)));
+    assert_eq!(play.done(), Vec::<String>::new(), "an old command");
+    play.input(Input::Command(start(run_id(), 2)));
+    play.input(Input::Command(start(run_id(), 2)));
+    assert_eq!(play.done(), ["start at 50"]);
+}
+
+#[test]
+fn a_refusal_ends_the_session_once_it_is_taken() {
+    let mut play = Play::new();
+    play.prepare();
+    play.input(Input::Readiness(Err(Refusal::Impossible(vec!["no".into()]))));
+    assert_eq!(play.done(), ["1:joined", "prepare", "2:refused"]);
+    assert!(!play.session.is_over());
+    play.ack_all();
+    assert!(play.session.is_over());
+}
+
+#[test]
+fn a_stop_before_there_are_threads_is_answered_at_once() {
+    let mut idle = Play::new();
+    idle.command(CommandBody::Stop(StopMode::Drain));
+    assert_eq!(idle.done(), ["1:joined", "2:final"]);
+    let mut preparing = Play::new();
+    preparing.prepare();
+    preparing.command(CommandBody::Stop(StopMode::Drain));
+    assert_eq!(preparing.done(), ["1:joined", "prepare", "2:final"]);
+    preparing.input(Input::Readiness(Ok(prepared(1))));
+    assert_eq!(preparing.done(), Vec::<String>::new(), "nothing is launched any more");
+}
+
+#[test]
+fn a_stop_drains_for_two_seconds_and_a_second_one_cancels() {
+    let mut play = Play::running(1);
+    play.tick(5_000);
+    play.command(CommandBody::Stop(StopMode::Drain));
+    play.command(CommandBody::Stop(StopMode::Drain));
+    assert_eq!(play.done(), ["drain until 7000"]);
+    play.tick(5_100);
+    play.command(CommandBody::Stop(StopMode::Cancel));
+    play.command(CommandBody::Stop(StopMode::Drain));
+    assert_eq!(play.done(), ["cancel"]);
+    assert_eq!(play.session.wake_at(), at(6_600));
+    play.end(0, finished(7, 7));
+    assert_eq!(play.done(), ["close"]);
+    play.close(&[(7, 7)]);
+    assert_eq!(play.last().faults, Vec::<String>::new());
+}
+
+#[test]
+fn a_late_cancel_does_not_put_the_end_off() {
+    let mut play = Play::running(1);
+    play.command(CommandBody::Stop(StopMode::Drain));
+    play.tick(4_000);
+    play.command(CommandBody::Stop(StopMode::Cancel));
+    assert_eq!(play.session.wake_at(), at(4_500));
+}
+
+#[test]
+fn a_stop_before_the_first_slot_ends_without_a_start() {
+    for armed in [false, true] {
+        let mut play = Play::ready(1);
+        if armed {
+            play.command(CommandBody::Start { at: at(1_000) });
+        }
+        play.tick(500);
+        play.command(CommandBody::Stop(StopMode::Drain));
+        play.end(0, finished(0, 0));
+        play.close(&[]);
+        assert!(!play.facts.iter().any(|fact| matches!(fact.body, FactBody::Started { .. })));
+        assert_eq!(play.last().requests_attempted, 0);
+    }
+}
+
+#[test]
+fn a_thread_that_does_not_end_is_given_up_and_counted_by_its_records() {
+    let mut play = Play::running(2);
+    play.command(CommandBody::Stop(StopMode::Cancel));
+    play.end(0, finished(100, 50));
+    play.tick(2_499);
+    assert_eq!(play.done(), ["cancel"]);
+    play.tick(2_500);
+    assert_eq!(play.done(), ["close"]);
+    play.close(&[(100, 50), (9, 4)]);
+    let last = play.last();
+    assert_eq!((last.requests_attempted, last.iterations_started), (109, 54));
+    assert_eq!(last.faults, ["engine thread 1 did not end in time after it was told to"]);
+    play.end(1, finished(1, 1));
+    assert_eq!(play.done(), ["4:final"], "too late to be said");
+}
+
+#[test]
+fn a_thread_that_panics_or_cannot_begin_ends_the_others() {
+    let mut play = Play::running(2);
+    play.end(1, ThreadEnd::Panicked("boom".into()));
+    assert_eq!(play.done(), ["cancel"]);
+    play.end(0, finished(3, 2));
+    play.close(&[(3, 2), (5, 4)]);
+    let last = play.last();
+    assert!(last.panicked);
+    assert_eq!(last.faults, ["engine thread 1 panicked: boom"]);
+    assert_eq!((last.requests_attempted, last.iterations_started), (8, 6));
+
+    let mut play = Play::ready(1);
+    play.end(0, ThreadEnd::Failed("too many open files".into()));
+    assert_eq!(play.done(), ["cancel", "close"]);
+    play.close(&[]);
+    assert!(!play.last().panicked);
+    assert_eq!(play.last().faults, ["engine thread 0 cannot run: too many open files"]);
+}
+
+#[test]
+fn an_abandoned_session_ends_without_being_heard() {
+    let mut play = Play::running(1);
+    play.input(Input::Abandoned);
+    assert_eq!(play.done(), ["cancel"]);
+    play.end(0, finished(1, 1));
+    play.close(&[(1, 1)]);
+    assert!(play.session.is_over());
+    let mut idle = Play::new();
+    idle.input(Input::Abandoned);
+    assert!(idle.session.is_over());
+}
+
+#[test]
+fn a_start_in_the_past_begins_at_once() {
+    let mut play = Play::ready(1);
+    play.now = at(70);
+    play.command(CommandBody::Start { at: at(50) });
+    assert_eq!(play.done(), ["start at 50", "begin", "3:started"]);
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens_facts_are_numbered_and_a_stop_leads_to_one_last_word(inputs in prop::collection::vec(0_u8..10, 0..40)) {
+        let mut play = Play::new();
+        for input in inputs {
+            match input {
+                0 | 1 => play.prepare(),
+                2 => play.input(Input::Readiness(Ok(prepared(2)))),
+                3 => play.command(CommandBody::Start { at: play.now + Nanos::from_millis(300) }),
+                4 | 5 => play.end(u32::from(input - 4), finished(1, 1)),
+                6 => play.end(0, ThreadEnd::Panicked("boom".into())),
+                7 => play.command(CommandBody::Stop(StopMode::Drain)),
+                8 => play.ack_all(),
+                _ => play.tick(millis(play.now) + 200),
+            }
+            if play.done().iter().any(|done| done == "close") {
+                play.close(&[]);
+            }
+        }
+        play.command(CommandBody::Stop(StopMode::Drain));
+        play.tick(millis(play.now) + 3_500);
+        if play.done().iter().any(|done| done == "close") {
+            play.close(&[]);
+        }
+        let mut count = 0;
+        for fact in &play.facts {
+            prop_assert!(fact.seq <= count + 1, "no gaps");
+            count = count.max(fact.seq);
+        }
+        let is_last = |fact: &&Fact| matches!(fact.body, FactBody::Final(_));
+        let mut last: Vec<u64> = play.facts.iter().filter(is_last).map(|fact| fact.seq).collect();
+        last.dedup();
+        prop_assert_eq!(last, [count], "one, and nothing after it");
+        play.ack_all();
+        prop_assert!(play.session.is_over());
+    }
+}
