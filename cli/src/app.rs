@@ -1,0 +1,124 @@
+//! The whole command line, with the Rust tasks of the program it is part of.
+
+use std::ffi::OsString;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use api::ExitCode;
+use api::task::TaskLifecycle;
+use clap::Parser as _;
+use engine::TaskRegistry;
+
+use crate::args::{Cli, Command, LogFormat};
+use crate::commands;
+use crate::console::{Console, print_to_stdout};
+use crate::failure::Failure;
+use crate::logging::{self, RunLabel};
+use crate::panics;
+
+/// The command line, and the Rust tasks that scenarios may name.
+#[derive(Debug, Default)]
+pub struct App {
+    tasks: TaskRegistry,
+}
+
+/// What every command needs of the process.
+pub(crate) struct Process {
+    /// Standard error.
+    pub(crate) console: Console,
+    /// The run that log lines belong to.
+    pub(crate) label: RunLabel,
+    /// The Rust tasks on offer.
+    pub(crate) tasks: TaskRegistry,
+}
+
+impl App {
+    /// The command line without tasks.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Offers a task to scenarios that say `task: NAME`; `make` is called once per virtual user.
+    #[must_use]
+    pub fn task<T: TaskLifecycle>(
+        mut self,
+        name: &str,
+        make: impl Fn() -> T + Send + Sync + 'static,
+    ) -> Self {
+        self.tasks.register(name, make);
+        self
+    }
+
+    /// Does what the arguments of this process say and returns the code to exit with.
+    pub fn main(self) -> std::process::ExitCode {
+        std::process::ExitCode::from(self.run(std::env::args_os()).code())
+    }
+
+    /// Does what `arguments` say, the program's name first, and returns the code to exit with. Prints as the program
+    /// does.
+    pub fn run(self, arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
+        let cli = match Cli::try_parse_from(arguments) {
+            Ok(cli) => cli,
+            Err(error) => return refuse(&error),
+        };
+        let json = cli.global.log_format == LogFormat::Json;
+        let console = Console::stderr(cli.global.no_color, json);
+        let process = Process { console: console.clone(), label: RunLabel::default(), tasks: self.tasks };
+        let filter = std::env::var(logging::FILTER_VARIABLE).ok().filter(|filter| !filter.is_empty());
+        // Runs of a selftest are not the user's: what matters of them stands in its table.
+        let usual = if matches!(cli.command, Command::Selftest(_)) { "warn" } else { "info" };
+        let filter = filter.as_deref().unwrap_or(usual);
+        let outcome = logging::init(&console, cli.global.log_format, filter, process.label.clone())
+            .map_err(Failure::invalid)
+            .and_then(|()| {
+                panics::log_panics();
+                // What a panic leaves half done ends with the process.
+                catch_unwind(AssertUnwindSafe(|| dispatch(&process, &cli.command)))
+                    .unwrap_or_else(|payload| Err(Failure::panic(panics::payload_text(&*payload))))
+            });
+        match outcome {
+            Ok(code) => code,
+            Err(failure) => {
+                if !failure.message().is_empty() {
+                    console.complain(failure.message());
+                }
+                tell_code(&console, failure.code());
+                failure.code()
+            }
+        }
+    }
+}
+
+/// Prints the code and its name, as every way out does that is not success.
+pub(crate) fn tell_code(console: &Console, code: ExitCode) {
+    if code != ExitCode::Passed {
+        console.say(&format!("exit code {code}"));
+    }
+}
+
+fn dispatch(process: &Process, command: &Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Run(args) => commands::run::run(process, args),
+        Command::Http(args) => commands::http::http(process, args),
+        Command::Validate(args) => commands::validate::validate(process, args),
+        Command::Plan(args) => commands::plan::plan(process, args),
+        Command::Schema(args) => commands::schema::schema(args),
+        Command::New(args) => commands::new::new(process, args),
+        Command::DemoTarget(args) => commands::demo_target::demo_target(process, args),
+        Command::Selftest(args) => commands::selftest::selftest(process, args),
+        Command::Completions(args) => commands::completions::completions(args),
+    }
+}
+
+/// Arguments that say nothing to do: help and version are asked for, all else is a mistake.
+fn refuse(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() {
+        // Nobody is left to tell when stderr is gone.
+        let _ = error.print();
+        tell_code(&Console::stderr(true, false), ExitCode::Usage);
+        return ExitCode::Usage;
+    }
+    match print_to_stdout(&error.render().to_string()) {
+        Ok(()) => ExitCode::Passed,
+        Err(_) => ExitCode::InternalError,
+    }
+}

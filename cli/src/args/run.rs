@@ -1,0 +1,91 @@
+//! Flags of `run`, and those it shares with other subcommands.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use units::{Nanos, Rate};
+
+use super::value::KeyValue;
+
+/// Flags of `loadgen run`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  loadgen run scenarios/quick_start.yaml
+  loadgen run shop.yaml -e TARGET=http://127.0.0.1:8080 -r 500/s -d 1m
+  loadgen run shop.yaml --set scenarios.browse.max_vus=200 --tag build=1234
+  loadgen run shop.yaml --quiet --format json > result.json
+
+Values come from, strongest first: these flags, LOADGEN_... variables (two underscores between levels, for example \
+LOADGEN_SCENARIOS__BROWSE__RATE=5/s), the file, the defaults. `loadgen validate FILE --resolved` shows where each \
+value comes from.
+
+A first Ctrl-C ends the run gently, a second cancels what is in flight, a third leaves at once.")]
+pub(crate) struct RunArgs {
+    /// What is run.
+    #[command(flatten)]
+    pub(crate) workload: WorkloadArgs,
+    /// Skip the checks of handles, ports, memory, names and reachability before the first request
+    #[arg(long)]
+    pub(crate) no_preflight: bool,
+    /// What comes out.
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// A scenario file and what replaces values of it.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct WorkloadArgs {
+    /// The scenario file, YAML or JSON
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Set a variable for `${env.KEY}`; wins over the environment. Repeatable
+    #[arg(short, long, value_name = "KEY=VALUE")]
+    pub(crate) env: Vec<KeyValue>,
+    /// Set one value of the file, for example `scenarios.browse.rate=50/s`. Repeatable
+    #[arg(long, value_name = "PATH=VALUE")]
+    pub(crate) set: Vec<KeyValue>,
+    /// Set the rate of every scenario that has one, for example `200/s`
+    #[arg(short, long)]
+    pub(crate) rate: Option<Rate>,
+    /// Set the duration of every scenario that has one, for example `30s`
+    #[arg(short, long)]
+    pub(crate) duration: Option<Nanos>,
+    /// Set the number of virtual users of every scenario that has one
+    #[arg(short = 'u', long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) vus: Option<u32>,
+    /// Draw random arrivals, think times and choices from this number, to repeat a run
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) seed: Option<u64>,
+    /// Add a label to the run. Repeatable
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) tag: Vec<KeyValue>,
+    /// Engine threads; by default one per allowed CPU less one, at least one
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) threads: Option<u32>,
+}
+
+/// What a run prints and writes.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct OutputArgs {
+    /// Write the result to this file, or to stdout with `-`, in place of a folder below ./loadgen-results
+    #[arg(long, value_name = "FILE", conflicts_with = "no_out")]
+    pub(crate) out: Option<String>,
+    /// Write no result
+    #[arg(long)]
+    pub(crate) no_out: bool,
+    /// Show no progress
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// `text`: a summary on stderr; `json`: the result on stdout in its place
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub(crate) format: OutputFormat,
+}
+
+/// How a run's end is printed: a summary for people, or the JSON of the result file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputFormat {
+    #[default]
+    Text,
+    Json,
+}

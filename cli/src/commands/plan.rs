@@ -1,0 +1,34 @@
+//! `loadgen plan`: what would be sent when, and what it takes, without sending it.
+
+mod forecast;
+mod listing;
+
+use anyhow::Context as _;
+use api::ExitCode;
+
+use self::forecast::Forecast;
+use crate::app::Process;
+use crate::args::{ListingFormat, PlanArgs};
+use crate::console::print_to_stdout;
+use crate::failure::Failure;
+use crate::{demo, source};
+
+/// Prints the plan on stdout.
+pub(crate) fn plan(process: &Process, args: &PlanArgs) -> Result<ExitCode, Failure> {
+    let loaded = source::load(&args.workload, None)?;
+    source::show(&process.console, &loaded.diagnostics);
+    let workload = loaded.workload.ok_or_else(Failure::invalid_and_told)?;
+    let mut resolved = workload.clone();
+    // Nothing is sent: any address stands for the one the built-in target would have.
+    resolved.replace_demo_target(&demo::placeholder());
+    let plan = scenario::compile(&resolved, &loaded.files).map_err(Failure::invalid)?;
+    let forecast = Forecast::of(&workload, &loaded.files, &plan);
+    let text = match args.format {
+        ListingFormat::Text => listing::text(&forecast),
+        ListingFormat::Json => {
+            serde_json::to_string_pretty(&forecast).context("cannot write the plan")? + "\n"
+        }
+    };
+    print_to_stdout(&text).context("cannot print the plan")?;
+    Ok(ExitCode::Passed)
+}

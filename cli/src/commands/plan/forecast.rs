@@ -1,0 +1,309 @@
+//! What a workload will do, computed from its plan.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use plan::{Arrivals, LoadModel, RunPlan, ScenarioId, ScenarioPlan, Schedule};
+use scenario::{Files, Load, Workload};
+use serde::Serialize;
+use units::Nanos;
+
+/// What would be sent when, and what it takes.
+#[derive(Debug, Serialize)]
+pub(super) struct Forecast {
+    pub(super) name: String,
+    pub(super) scenario_digest: String,
+    pub(super) config_digest: String,
+    pub(super) plan_hash: String,
+    pub(super) seed: u64,
+    /// From the first slot to the last planned instant.
+    pub(super) duration_ms: f64,
+    /// How much longer what is in flight may take.
+    pub(super) graceful_stop_ms: f64,
+    pub(super) scenarios: Vec<ScenarioForecast>,
+    pub(super) slots_per_second: Vec<SlotsInSeconds>,
+    pub(super) needs: Needs,
+}
+
+/// One scenario.
+#[derive(Debug, Serialize)]
+pub(super) struct ScenarioForecast {
+    pub(super) name: String,
+    pub(super) executor: &'static str,
+    /// `uniform` or `poisson`; `null` in closed models.
+    pub(super) arrivals: Option<&'static str>,
+    pub(super) stages: Vec<StageForecast>,
+    /// Planned iterations; `null` where the target's speed decides, or random arrivals are too many to count.
+    pub(super) iterations: Option<u64>,
+    /// The most virtual users; `null` for as many as the machine can hold.
+    pub(super) max_vus: Option<u32>,
+    /// Requests of one iteration, redirects and resends apart; `null` for a Rust task.
+    pub(super) requests_per_iteration: Option<usize>,
+}
+
+/// A stretch of a scenario.
+#[derive(Debug, Serialize)]
+pub(super) struct StageForecast {
+    pub(super) start_ms: f64,
+    pub(super) end_ms: f64,
+    /// The level at its start: a rate or a number of users.
+    pub(super) from: String,
+    pub(super) to: String,
+    pub(super) measured: bool,
+    /// Slots due in it; `null` where the scenario's iterations are.
+    pub(super) slots: Option<u64>,
+}
+
+/// What is due in some seconds, of every open scenario that can be counted, in their order; neighbours that are equal are one.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(super) struct SlotsInSeconds {
+    pub(super) first_second: u64,
+    pub(super) last_second: u64,
+    /// Slots due in **each** of these seconds, or in all of them together where `merged` says so.
+    pub(super) slots: Vec<u64>,
+    /// Whether unequal seconds were added up because the plan is long.
+    pub(super) merged: bool,
+}
+
+/// What the plan takes of this machine, when every user is busy at once.
+#[derive(Debug, Serialize)]
+pub(super) struct Needs {
+    /// Virtual users of all scenarios; for `max_vus: auto` those that one second per iteration would take.
+    pub(super) users: u64,
+    /// Whether a scenario leaves the number of users to the machine.
+    pub(super) users_assumed: bool,
+    pub(super) connections: u64,
+    pub(super) file_handles: u64,
+    pub(super) memory_bytes: u64,
+}
+
+impl Forecast {
+    /// Computes the forecast of `workload`, which `plan` was compiled from.
+    pub(super) fn of(workload: &Workload, files: &Files, plan: &RunPlan) -> Self {
+        let duration =
+            plan.scenarios.iter().map(|scenario| scenario.load.duration()).max().unwrap_or(Nanos::ZERO);
+        let end =
+            plan.scenarios.iter().map(|scenario| scenario.load.duration() + scenario.graceful_stop).max();
+        let scenarios = (0..).zip(&plan.scenarios).zip(&workload.scenarios);
+        Self {
+            name: workload.name.clone(),
+            scenario_digest: hex(&workload.scenario_digest(files)),
+            config_digest: hex(&workload.config_digest(files)),
+            plan_hash: plan.plan_hash().to_string(),
+            seed: plan.seed.0,
+            duration_ms: duration.as_millis_f64(),
+            graceful_stop_ms: end.unwrap_or(Nanos::ZERO).saturating_sub(duration).as_millis_f64(),
+            scenarios: scenarios
+                .map(|((id, compiled), written)| {
+                    scenario_forecast(plan, ScenarioId(id), compiled, &written.load)
+                })
+                .collect(),
+            slots_per_second: slots_per_second(plan, duration),
+            needs: needs(plan, workload.options.threads.unwrap_or(1)),
+        }
+    }
+}
+
+fn scenario_forecast(
+    plan: &RunPlan,
+    id: ScenarioId,
+    compiled: &ScenarioPlan,
+    written: &Load,
+) -> ScenarioForecast {
+    let schedule = countable(plan, id);
+    let (stages, iterations, max_vus) = match &compiled.load {
+        LoadModel::ArrivalRate { profile, max_vus, .. } => {
+            let slots = schedule.map(|schedule| stage_slots(&schedule));
+            let levels = profile.stages().iter().map(|s| (s.from.to_string(), s.to.to_string(), s.measured));
+            let planned = slots.as_ref().map(|slots| slots.iter().sum());
+            (stages(levels, profile.stage_ends(), &slots.unwrap_or_default()), planned, *max_vus)
+        }
+        LoadModel::VirtualUsers { profile } => {
+            let levels = profile.stages().iter().map(|s| (users(s.from), users(s.to), s.measured));
+            (stages(levels, profile.stage_ends(), &[]), None, Some(profile.max_users()))
+        }
+        LoadModel::SharedIterations { vus, iterations, max_duration } => {
+            let level = std::iter::once((users(*vus), users(*vus), true));
+            (stages(level, &[*max_duration], &[]), Some(*iterations), Some(*vus))
+        }
+    };
+    ScenarioForecast {
+        name: compiled.name.clone(),
+        executor: executor(written),
+        arrivals: plan.schedule(id).map(|schedule| match schedule.arrivals {
+            Arrivals::Uniform => "uniform",
+            Arrivals::Poisson => "poisson",
+        }),
+        stages,
+        iterations,
+        max_vus,
+        requests_per_iteration: requests(compiled),
+    }
+}
+
+fn executor(load: &Load) -> &'static str {
+    match load {
+        Load::ConstantArrivalRate { .. } => "constant-arrival-rate",
+        Load::RampingArrivalRate { .. } => "ramping-arrival-rate",
+        Load::ConstantVus { .. } => "constant-vus",
+        Load::RampingVus { .. } => "ramping-vus",
+        Load::SharedIterations { .. } => "shared-iterations",
+    }
+}
+
+fn requests(scenario: &ScenarioPlan) -> Option<usize> {
+    match &scenario.body {
+        plan::ScenarioBody::Program(program) => {
+            Some(program.ops.iter().filter(|op| matches!(op, plan::Op::Request(_))).count())
+        }
+        plan::ScenarioBody::Task { .. } => None,
+    }
+}
+
+/// The schedule of a scenario, if it has one whose slots can be counted within seconds.
+fn countable(plan: &RunPlan, id: ScenarioId) -> Option<Schedule<'_>> {
+    let walked = |schedule: &Schedule<'_>| match schedule.arrivals {
+        Arrivals::Uniform => 0,
+        Arrivals::Poisson => schedule.profile.total(),
+    };
+    plan.schedule(id).filter(|schedule| walked(schedule) <= MOST_WALKED)
+}
+
+fn stage_slots(schedule: &Schedule<'_>) -> Vec<u64> {
+    let ends = schedule.profile.stage_ends().iter().copied();
+    schedule.counts(&std::iter::once(Nanos::ZERO).chain(ends).collect::<Vec<_>>())
+}
+
+/// The stages that end at `ends`, with what is said of each and the slots in each, if there are any.
+fn stages(
+    levels: impl Iterator<Item = (String, String, bool)>,
+    ends: &[Nanos],
+    slots: &[u64],
+) -> Vec<StageForecast> {
+    let mut start = Nanos::ZERO;
+    let mut stages = Vec::new();
+    for (i, (from, to, measured)) in levels.enumerate() {
+        let end = ends[i];
+        let slots = slots.get(i).copied();
+        stages.push(StageForecast {
+            start_ms: start.as_millis_f64(),
+            end_ms: end.as_millis_f64(),
+            from,
+            to,
+            measured,
+            slots,
+        });
+        start = end;
+    }
+    stages
+}
+
+fn users(count: u32) -> String {
+    if count == 1 { "1 user".to_owned() } else { format!("{count} users") }
+}
+
+fn slots_per_second(plan: &RunPlan, duration: Nanos) -> Vec<SlotsInSeconds> {
+    let seconds = duration.as_u64().div_ceil(Nanos::SECOND.as_u64());
+    let step = seconds.div_ceil(MAX_SECONDS).max(1);
+    let edges: Vec<Nanos> = (0..=seconds.div_ceil(step)).map(|i| Nanos::from_secs(i * step)).collect();
+    let counts: Vec<Vec<u64>> = (0..plan.scenarios.len() as u32)
+        .filter_map(|id| Some(countable(plan, ScenarioId(id))?.counts(&edges)))
+        .collect();
+    if counts.is_empty() {
+        return Vec::new();
+    }
+    let rows = (0..edges.len() - 1).map(|i| SlotsInSeconds {
+        first_second: i as u64 * step,
+        last_second: (i as u64 + 1) * step - 1,
+        slots: counts.iter().map(|scenario| scenario[i]).collect(),
+        merged: step > 1,
+    });
+    join_equal(rows)
+}
+
+/// Makes one row of neighbours whose seconds hold the same.
+pub(super) fn join_equal(rows: impl Iterator<Item = SlotsInSeconds>) -> Vec<SlotsInSeconds> {
+    let mut joined: Vec<SlotsInSeconds> = Vec::new();
+    for row in rows {
+        match joined.last_mut() {
+            Some(last) if last.slots == row.slots && !last.merged && !row.merged => {
+                last.last_second = row.last_second
+            }
+            _ => joined.push(row),
+        }
+    }
+    joined
+}
+
+/// What a run asks this machine for, counted as its preflight counts: users own no connection, but each may leave an
+/// idle one at every origin of its scenario.
+fn needs(plan: &RunPlan, threads: u32) -> Needs {
+    let (mut users, mut connections, mut users_assumed) = (0, 0, false);
+    for scenario in &plan.scenarios {
+        let own = match &scenario.load {
+            LoadModel::ArrivalRate { max_vus: Some(max), .. } => u64::from(*max),
+            LoadModel::ArrivalRate { profile, .. } => {
+                users_assumed = true;
+                let peak = profile.stages().iter().map(|stage| stage.from.max(stage.to)).max();
+                peak.map_or(1, |rate| rate.per_second().ceil() as u64).max(1)
+            }
+            LoadModel::VirtualUsers { profile } => u64::from(profile.max_users()),
+            LoadModel::SharedIterations { vus, .. } => u64::from(*vus),
+        };
+        users += own;
+        connections += own * origins(plan, scenario);
+    }
+    let threads = u64::from(threads);
+    // Two intervals in use per thread, and the totals.
+    let recorders = (2 * threads + 1) * control::layout(plan, BTreeMap::new()).reserved_bytes() as u64;
+    Needs {
+        users,
+        users_assumed,
+        connections,
+        file_handles: connections + OWN_HANDLES + threads * HANDLES_PER_THREAD,
+        memory_bytes: BASE_BYTES + users * BYTES_PER_USER + recorders,
+    }
+}
+
+/// How many places the requests of a scenario go to.
+fn origins(plan: &RunPlan, scenario: &ScenarioPlan) -> u64 {
+    let plan::ScenarioBody::Program(program) = &scenario.body else { return 0 };
+    let origins = program.ops.iter().filter_map(|op| match op {
+        plan::Op::Request(request) => Some(plan.requests[request.index()].origin),
+        plan::Op::Think { .. } => None,
+    });
+    origins.collect::<BTreeSet<_>>().len() as u64
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Random arrivals are counted one by one; beyond this many nobody would wait for it.
+const MOST_WALKED: u64 = 500_000_000;
+/// Longer plans are shown in stretches of several seconds.
+const MAX_SECONDS: u64 = 3_600;
+/// Handles of the process itself, some to spare.
+const OWN_HANDLES: u64 = 64;
+/// A thread's poller, timer and wakers.
+const HANDLES_PER_THREAD: u64 = 8;
+/// The program with nothing to do.
+const BASE_BYTES: u64 = 8 << 20;
+/// A user and its plain connection.
+const BYTES_PER_USER: u64 = 2_560;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(first_second: u64, last_second: u64, slots: u64, merged: bool) -> SlotsInSeconds {
+        SlotsInSeconds { first_second, last_second, slots: vec![slots], merged }
+    }
+
+    #[test]
+    fn equal_seconds_are_one_row_and_sums_stay_apart() {
+        let rows = [row(0, 0, 5, false), row(1, 1, 5, false), row(2, 2, 6, false)];
+        assert_eq!(join_equal(rows.into_iter()), [row(0, 1, 5, false), row(2, 2, 6, false)]);
+        let sums = [row(0, 1, 5, true), row(2, 3, 5, true)];
+        assert_eq!(join_equal(sums.into_iter()).len(), 2);
+    }
+}

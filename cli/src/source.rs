@@ -1,0 +1,110 @@
+//! From the command line to a workload: reads the file, gathers what replaces values of it, shows what is wrong.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use scenario::{
+    Diagnostic, Diagnostics, Environment, FileAccess, Folder, Loaded, Overrides, Severity, Source,
+};
+
+use crate::args::WorkloadArgs;
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::{execute, logging};
+
+/// Reads the scenario file of `args` with everything that replaces values of it; `out` is the flag of that name.
+///
+/// # Errors
+/// When the file cannot be read; what is wrong in it stands in the diagnostics.
+pub(crate) fn load(args: &WorkloadArgs, out: Option<&str>) -> Result<Loaded, Failure> {
+    let name = args.file.display().to_string();
+    let bytes = read(&args.file)?;
+    let mut files = files_of(&args.file);
+    let given = args.env.iter().map(|pair| (pair.key.clone(), pair.value.clone()));
+    let environment = Environment::new(given, variables());
+    Ok(scenario::load(Source { name, bytes }, &overrides(args, out), &environment, &mut files))
+}
+
+/// Shows what was found in a file on stderr.
+pub(crate) fn show(console: &Console, diagnostics: &Diagnostics) {
+    if console.look().json {
+        for Diagnostic { severity, code, message, help, file, line, column, .. } in diagnostics.iter() {
+            let help = help.as_deref();
+            match severity {
+                Severity::Error => tracing::error!(code, file, line, column, help, "{message}"),
+                Severity::Warning => tracing::warn!(code, file, line, column, help, "{message}"),
+            }
+        }
+    } else if !diagnostics.is_empty() {
+        console.print(&diagnostics.render(console.look().color));
+    }
+}
+
+/// The variables of this process that are text.
+pub(crate) fn variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+/// Access to the files that the scenario at `path` names: below its folder.
+pub(crate) fn files_of(path: &Path) -> impl FileAccess + use<> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Folder::new(folder, false)
+}
+
+fn overrides(args: &WorkloadArgs, out: Option<&str>) -> Overrides {
+    let mut overrides = Overrides::none();
+    overrides.environment(variables(), &[logging::FILTER_VARIABLE, execute::COMMIT_VARIABLE]);
+    if let Some(rate) = args.rate {
+        overrides.rate("--rate", rate.to_string());
+    }
+    if let Some(duration) = args.duration {
+        overrides.duration("--duration", duration.to_string());
+    }
+    if let Some(vus) = args.vus {
+        overrides.vus("--vus", vus.to_string());
+    }
+    if let Some(seed) = args.seed {
+        overrides.set("--seed", "seed", seed.to_string());
+    }
+    if let Some(threads) = args.threads {
+        overrides.set("--threads", "threads", threads.to_string());
+    }
+    if let Some(out) = out {
+        overrides.set("--out", "out", out);
+    }
+    for tag in &args.tag {
+        overrides.set(format!("--tag {}", tag.key), format!("tags.{}", tag.key), &tag.value);
+    }
+    // Last, so that the most exact flag wins over those that mean every scenario.
+    for set in &args.set {
+        overrides.set(format!("--set {}", set.key), &set.key, &set.value);
+    }
+    overrides
+}
+
+/// Reads a scenario file, at most [`MAX_FILE_BYTES`] of it: what names a device must not fill the memory.
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let invalid = |error: std::io::Error| {
+        let hint = match error.kind() {
+            std::io::ErrorKind::NotFound => "; check the path, or write a file with `loadgen new`",
+            std::io::ErrorKind::IsADirectory => "; name a file in it",
+            _ => "",
+        };
+        Failure::invalid(format!("cannot read the scenario file `{}`: {error}{hint}", path.display()))
+    };
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(invalid)?;
+    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(invalid)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(Failure::invalid(format!(
+            "the scenario file `{}` has more than {MAX_FILE_BYTES} bytes; that is no scenario",
+            path.display()
+        )));
+    }
+    Ok(bytes)
+}
+
+/// Far above any scenario a person or a generator has written; also what is read of a device.
+const MAX_FILE_BYTES: u64 = 8 << 20;

@@ -1,0 +1,21 @@
+//! What users see of the command line, tested through the real binary against the built-in target.
+//!
+//! One module per behaviour. No test looks at how fast something was, beside the limits that users are promised.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod bad_input;
+mod exit_codes;
+mod harness;
+mod help;
+mod http_mode;
+mod https;
+mod logs;
+mod new_file;
+mod output_files;
+mod quick_start;
+mod run_against_the_target;
+mod rust_tasks;
+mod scenario_files;
+mod selftest;
+mod stops;
+mod validate_and_plan;
