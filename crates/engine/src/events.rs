@@ -98,7 +98,10 @@ impl<P: Protocol, R: Record, C: Clock> Core<P, R, C> {
     pub(crate) fn timer_fired(&mut self, place: u32, now: Timestamp) {
         match self.users[place as usize].state {
             State::Thinking => {
-                self.users[place as usize].released = now;
+                let user = &mut self.users[place as usize];
+                user.released = now;
+                let lag = now.saturating_since(user.intended);
+                self.recorder.iteration_resumed(user.scenario as usize, lag, user.iteration.period);
                 self.run_program(place, now);
             }
             State::Calling(_) => self.protocol.on_timer(CallId(place), &self.clock, &mut self.outbox),

@@ -100,6 +100,7 @@ struct Tally {
     dropped: Vec<DropReason>,
     unsent: Vec<UnsentReason>,
     stopped: u64,
+    resumed: Vec<Nanos>,
     starts: Vec<(u64, u64)>,
     ended: Vec<IterationOutcome>,
     response_times: Vec<u64>,
@@ -149,6 +150,10 @@ impl Record for Counting {
 
     fn slots_stopped(&mut self, _: usize, count: u64, _: Period) {
         self.0.borrow_mut().stopped += count;
+    }
+
+    fn iteration_resumed(&mut self, _: usize, dispatch_lag: Nanos, _: Period) {
+        self.0.borrow_mut().resumed.push(dispatch_lag);
     }
 
     fn iteration_started(&mut self, _: usize, start: IterationStart, slot: u128, _: Period) {
@@ -393,6 +398,8 @@ fn think_time_belongs_to_no_request() {
         .unwrap();
     let times = sample.times;
     assert!(times.dispatch_lag() <= Nanos::from_micros(40), "{}", times.dispatch_lag());
+    assert!(bench.tally().resumed.iter().all(|lag| *lag <= Nanos::from_micros(40)));
+    assert!(!bench.tally().resumed.is_empty());
     let second_step = bench.start + Nanos::from_millis(203);
     assert!(bench.tally().samples.iter().any(|sample| sample.times.intended_start == second_step));
 }

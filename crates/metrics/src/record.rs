@@ -130,6 +130,9 @@ pub trait Record {
     /// A due slot became an iteration.
     fn iteration_started(&mut self, scenario: usize, start: IterationStart, slot: u128, period: Period);
 
+    /// An iteration was taken up again after a think time: `dispatch_lag` after that was over.
+    fn iteration_resumed(&mut self, scenario: usize, dispatch_lag: Nanos, period: Period);
+
     /// A started iteration is over.
     fn iteration_ended(
         &mut self,
@@ -165,6 +168,7 @@ impl Record for NoRecorder {
     fn slot_dropped(&mut self, _: usize, _: DropReason, _: u128, _: Period) {}
     fn slot_unsent(&mut self, _: usize, _: UnsentReason, _: u128, _: Period) {}
     fn slots_stopped(&mut self, _: usize, _: u64, _: Period) {}
+    fn iteration_resumed(&mut self, _: usize, _: Nanos, _: Period) {}
     fn iteration_started(&mut self, _: usize, _: IterationStart, _: u128, _: Period) {}
     fn iteration_ended(&mut self, _: usize, _: IterationOutcome, _: IterationTimes, _: Period) {}
     fn rotate(&mut self, _: u32, _: Gauges, _: Activity) {}

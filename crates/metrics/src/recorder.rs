@@ -158,6 +158,13 @@ impl Record for Recorder {
     }
 
     #[inline]
+    fn iteration_resumed(&mut self, scenario: usize, dispatch_lag: units::Nanos, period: Period) {
+        if period == Period::Measured {
+            self.time(scenario, ScenarioTime::DispatchLag, Ending::Succeeded, dispatch_lag.as_u64());
+        }
+    }
+
+    #[inline]
     fn iteration_ended(
         &mut self,
         scenario: usize,
