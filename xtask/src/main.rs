@@ -15,7 +15,7 @@ use anyhow::{Context, bail};
 const HELP: &str = "\
 Chores of the workspace.
 
-  cargo xtask tidy [--write]        structure: dependencies, bans, lists; --write mends the table in ARCHITECTURE.md
+  cargo xtask tidy [--write]        structure: dependencies, bans, lists, proofs; --write mends the table in ARCHITECTURE.md
   cargo xtask schema [--check]      writes the JSON Schemas, or checks that the committed ones are current
   cargo xtask advisories [FOLDER]   Cargo.lock against a copy of the RustSec database (default ../shared/advisory-db)
   cargo xtask gates [--bless]       allocations and instructions per request; --bless writes a new baseline

@@ -6,6 +6,7 @@
 mod code;
 mod dependencies;
 mod documents;
+mod proofs;
 mod source;
 
 use std::fmt;
@@ -76,8 +77,13 @@ pub(crate) fn run(root: &Path, write: bool) -> anyhow::Result<()> {
         }
     }
     let sources: Vec<(String, String)> =
-        files.into_iter().filter(|(path, _)| path.ends_with(".rs")).collect();
+        files.iter().filter(|(path, _)| path.ends_with(".rs")).cloned().collect();
     ensure!(!sources.is_empty(), "found no source below {}: this is no check", root.display());
+    let tests = proofs::test_names(&sources);
+    for document in ["ARCHITECTURE.md", "docs/measuring.md"] {
+        problems.extend(proofs::check_proofs(document, text_of(document), &tests, &paths));
+    }
+    problems.extend(sources.iter().flat_map(|(path, text)| proofs::check_slow_tests(path, text)));
     problems.extend(source::check_unsafe(&sources));
     problems.extend(source::check_length(&sources));
 

@@ -150,6 +150,7 @@ pub fn run_thread<P: Protocol, R: metrics::Record + 'static>(
         timer: RefCell::new(timer),
         tasks: tasks.clone(),
         run_id: config.run_id,
+        awake: Cell::new(true),
         lives: Cell::new(0),
     });
     let (started_at, teardowns_cut) =
@@ -175,6 +176,8 @@ struct Shell<P, R, C> {
     timer: RefCell<KernelTimer>,
     tasks: TaskRegistry,
     run_id: uuid::Uuid,
+    /// Whether the pacer looks at the clock by itself, so that no timer is needed to bring it to.
+    awake: Cell<bool>,
     /// Lives of task users that are not over.
     lives: Cell<u64>,
 }
@@ -225,10 +228,12 @@ impl<P: Protocol, R: metrics::Record + 'static, C: Clock + 'static> Shell<P, R, 
         while let Some(place) = core.unborn.pop() {
             self.begin_life(&core, place);
         }
-        let next = core.next_instant();
-        let mut timer = self.timer.borrow_mut();
-        if next < timer.armed() {
-            timer.arm(next);
+        if !self.awake.get() {
+            let next = core.next_instant();
+            let mut timer = self.timer.borrow_mut();
+            if next < timer.armed() {
+                timer.arm(next);
+            }
         }
         value
     }
@@ -263,15 +268,19 @@ impl<P: Protocol, R: metrics::Record + 'static, C: Clock + 'static> Shell<P, R, 
                 Err(mpsc::error::TryRecvError::Disconnected) => Some(Order::Cancel),
             };
         }
+        // Not before now: a timer that fires while the pacer spins costs it the microseconds it spins for.
         self.timer.borrow_mut().arm(at.saturating_sub(spin));
-        poll_fn(|cx| {
+        self.awake.set(false);
+        let order = poll_fn(|cx| {
             if let Poll::Ready(order) = orders.orders.poll_recv(cx) {
                 return Poll::Ready(Some(order.unwrap_or(Order::Cancel)));
             }
             ready!(self.timer.borrow_mut().poll_fired(cx));
             Poll::Ready(None)
         })
-        .await
+        .await;
+        self.awake.set(true);
+        order
     }
 
     /// Ends the lives of task users; those that take too long are left behind and counted.
