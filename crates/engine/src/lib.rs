@@ -16,6 +16,7 @@ mod pacer;
 mod port;
 mod scenario;
 mod schedule;
+mod shell;
 mod stop;
 mod task;
 #[cfg(test)]

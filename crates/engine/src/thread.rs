@@ -1,25 +1,20 @@
 //! One engine thread from its first order to its report.
 
-use std::cell::{Cell, RefCell};
-use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 
-use api::task::TaskContext;
 use plan::{RunPlan, ScenarioBody, Share};
 use tokio::sync::mpsc;
-use units::{Clock, MonotonicClock, Nanos, Timer, Timestamp};
+use units::{Clock, MonotonicClock, Nanos, Timestamp};
 
 use crate::core::{Core, Next};
 use crate::deal;
 use crate::pacer::KernelTimer;
-use crate::port::{IoId, Protocol};
+use crate::port::Protocol;
 use crate::scenario::Load;
-use crate::task::{Desk, Execution, TaskRegistry};
-use crate::user::State;
+use crate::shell::Shell;
+use crate::task::TaskRegistry;
 
 /// How the pacer waits for the next instant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -96,7 +91,7 @@ impl Remote {
 /// The receiving end of a thread's orders.
 #[derive(Debug)]
 pub struct Orders {
-    orders: mpsc::Receiver<Order>,
+    pub(crate) orders: mpsc::Receiver<Order>,
 }
 
 /// Makes the two ends of a thread's orders.
@@ -107,9 +102,6 @@ pub fn orders() -> (Remote, Orders) {
 
 /// In precise mode the last stretch before a slot is spun: longer than the kernel is late to wake us.
 const SPIN: Nanos = Nanos::from_micros(80);
-
-/// How long the users of tasks have to tear themselves down, all together.
-const TEARDOWN: Nanos = Nanos::from_secs(1);
 
 /// Tasks of the runtime run in a row before sockets are asked again.
 const EVENT_INTERVAL: u32 = 64;
@@ -123,7 +115,7 @@ const EVENT_INTERVAL: u32 = 64;
 /// When the runtime or its timer cannot be made: no file handles, most likely. `recorder` has then recorded nothing.
 ///
 /// # Panics
-/// When a share or a task of the plan does not exist; the worker has checked both.
+/// When a share or a task of the plan does not exist (the worker has checked both), or by a fault of the engine.
 pub fn run_thread<P: Protocol, R: metrics::Record + 'static>(
     config: ThreadConfig,
     tasks: &TaskRegistry,
@@ -145,20 +137,13 @@ pub fn run_thread<P: Protocol, R: metrics::Record + 'static>(
     let mut core =
         Core::new(Arc::clone(&config.plan), protocol, recorder, clock, config.thread, config.threads);
     let loads = deal::loads(&config, &mut core);
-    let shell = Rc::new(Shell {
-        core: RefCell::new(core),
-        timer: RefCell::new(timer),
-        tasks: tasks.clone(),
-        run_id: config.run_id,
-        awake: Cell::new(true),
-        lives: Cell::new(0),
-    });
+    let shell = Rc::new(Shell::new(core, timer, tasks.clone(), config.run_id));
     let (started_at, teardowns_cut) =
         runtime.block_on(conduct(Rc::clone(&shell), config.pacing, loads, &mut orders));
     // Tasks that are left hold the shell; they go with their runtime.
     drop(runtime);
     let shell = Rc::into_inner(shell).expect("nothing but tasks of the runtime held the shell");
-    let core = shell.core.into_inner();
+    let core = shell.into_core();
     let report = ThreadReport {
         requests_attempted: core.requests_attempted,
         iterations_started: core.iterations_started,
@@ -168,18 +153,6 @@ pub fn run_thread<P: Protocol, R: metrics::Record + 'static>(
     };
     core.finish();
     Ok(report)
-}
-
-/// The core with what connects it to the runtime.
-struct Shell<P, R, C> {
-    core: RefCell<Core<P, R, C>>,
-    timer: RefCell<KernelTimer>,
-    tasks: TaskRegistry,
-    run_id: uuid::Uuid,
-    /// Whether the pacer looks at the clock by itself, so that no timer is needed to bring it to.
-    awake: Cell<bool>,
-    /// Lives of task users that are not over.
-    lives: Cell<u64>,
 }
 
 /// Conducts the thread: takes orders, turns the core, waits.
@@ -205,6 +178,7 @@ async fn conduct<P: Protocol, R: metrics::Record + 'static, C: Clock + 'static>(
             Order::Cancel => shell.with(|core| core.drain(core.clock.now())),
         }
         order = loop {
+            shell.rethrow();
             let Next::At { at, slot } = shell.with(Core::turn) else {
                 let cut = shell.tear_down().await;
                 return (matches!(first, Some(Order::StartAt(_))).then_some(start), cut);
@@ -214,134 +188,5 @@ async fn conduct<P: Protocol, R: metrics::Record + 'static, C: Clock + 'static>(
                 break order;
             }
         };
-    }
-}
-
-impl<P: Protocol, R: metrics::Record + 'static, C: Clock + 'static> Shell<P, R, C> {
-    /// Lets `act` change the core, then brings the runtime up to date with it.
-    fn with<T>(self: &Rc<Self>, act: impl FnOnce(&mut Core<P, R, C>) -> T) -> T {
-        let mut core = self.core.borrow_mut();
-        let value = act(&mut core);
-        while let Some(io) = core.opened.pop() {
-            tokio::task::spawn_local(IoTask { shell: Rc::clone(self), io });
-        }
-        while let Some(place) = core.unborn.pop() {
-            self.begin_life(&core, place);
-        }
-        if !self.awake.get() {
-            let next = core.next_instant();
-            let mut timer = self.timer.borrow_mut();
-            if next < timer.armed() {
-                timer.arm(next);
-            }
-        }
-        value
-    }
-
-    fn begin_life(self: &Rc<Self>, core: &Core<P, R, C>, place: u32) {
-        let user = &core.users[place as usize];
-        let scenario = &core.plan.scenarios[user.scenario as usize];
-        let (ScenarioBody::Task { task, .. }, State::Living { mailbox, .. }) = (&scenario.body, &user.state)
-        else {
-            return;
-        };
-        let life = self.tasks.make(task).expect("the worker has checked that the task is registered");
-        let cx = TaskContext {
-            run_id: self.run_id,
-            scenario: scenario.name.as_str().into(),
-            user: user.number,
-            iteration: 0,
-            intended_start: user.intended,
-        };
-        self.lives.set(self.lives.get() + 1);
-        let desk: Rc<dyn Desk> = Rc::new(Rc::clone(self));
-        tokio::task::spawn_local(life.live(place, cx, Rc::clone(mailbox), desk));
-    }
-
-    /// Waits until `at`, or for an order. The last `spin` before it is spent asking sockets again and again.
-    async fn wait(&self, at: Timestamp, spin: Nanos, orders: &mut Orders) -> Option<Order> {
-        if at.saturating_since(self.now()) <= spin {
-            tokio::task::yield_now().await;
-            return match orders.orders.try_recv() {
-                Ok(order) => Some(order),
-                Err(mpsc::error::TryRecvError::Empty) => None,
-                Err(mpsc::error::TryRecvError::Disconnected) => Some(Order::Cancel),
-            };
-        }
-        // Not before now: a timer that fires while the pacer spins costs it the microseconds it spins for.
-        self.timer.borrow_mut().arm(at.saturating_sub(spin));
-        self.awake.set(false);
-        let order = poll_fn(|cx| {
-            if let Poll::Ready(order) = orders.orders.poll_recv(cx) {
-                return Poll::Ready(Some(order.unwrap_or(Order::Cancel)));
-            }
-            ready!(self.timer.borrow_mut().poll_fired(cx));
-            Poll::Ready(None)
-        })
-        .await;
-        self.awake.set(true);
-        order
-    }
-
-    /// Ends the lives of task users; those that take too long are left behind and counted.
-    async fn tear_down(self: &Rc<Self>) -> u64 {
-        for user in &self.core.borrow().users {
-            if let State::Living { mailbox, .. } = &user.state {
-                mailbox.close();
-            }
-        }
-        let until = self.now() + TEARDOWN;
-        self.timer.borrow_mut().arm(until);
-        poll_fn(|cx| {
-            if self.lives.get() == 0 || self.now() >= until {
-                return Poll::Ready(());
-            }
-            while self.timer.borrow_mut().poll_fired(cx).is_ready() {
-                if self.now() >= until {
-                    return Poll::Ready(());
-                }
-                self.timer.borrow_mut().arm(until);
-            }
-            Poll::Pending
-        })
-        .await;
-        self.lives.get()
-    }
-}
-
-impl<P: Protocol, R: metrics::Record + 'static, C: Clock + 'static> Desk for Rc<Shell<P, R, C>> {
-    fn now(&self) -> Timestamp {
-        Shell::now(self)
-    }
-
-    fn executed(&self, execution: Execution) {
-        self.with(|core| core.executed(&execution));
-    }
-
-    fn gone(&self) {
-        self.lives.set(self.lives.get() - 1);
-        if self.lives.get() == 0 {
-            self.timer.borrow_mut().arm(Timestamp::ORIGIN);
-        }
-    }
-}
-
-/// The task of one connection: polled by the runtime when its socket moved on.
-struct IoTask<P, R, C> {
-    shell: Rc<Shell<P, R, C>>,
-    io: IoId,
-}
-
-impl<P: Protocol, R: metrics::Record + 'static, C: Clock + 'static> Future for IoTask<P, R, C> {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.shell.with(|core| core.poll_io(self.io, cx))
-    }
-}
-
-impl<P, R, C: Clock> Shell<P, R, C> {
-    fn now(&self) -> Timestamp {
-        self.core.borrow().clock.now()
     }
 }

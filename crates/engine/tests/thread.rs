@@ -1,4 +1,4 @@
-//! Rust tasks on a real engine thread: the same ledgers as steps, and a teardown for every init.
+//! A real engine thread: Rust tasks in the same ledgers as steps, a teardown for every init, and no panic kept quiet.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use std::cell::RefCell;
@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use api::task::{InitError, TaskContext, TaskLifecycle, TaskOutcome};
 use loadgen_engine::{
-    CallId, ConnectionGauges, IoId, Order, Outbox, Pacing, Protocol, TaskRegistry, ThreadConfig,
+    CallId, ConnectionGauges, Event, IoId, Order, Outbox, Pacing, Protocol, TaskRegistry, ThreadConfig,
     ThreadReport, orders, run_thread,
 };
 use metrics::{
@@ -17,13 +17,34 @@ use metrics::{
     Period, Record, RequestSample, UnsentReason,
 };
 use plan::{
-    LoadModel, RequestId, RunPlan, ScenarioBody, ScenarioId, ScenarioPlan, Seed, Share, Stage, Step, StepId,
-    UserProfile,
+    LoadModel, Op, OriginId, Program, RequestId, RequestPlan, RunPlan, ScenarioBody, ScenarioId,
+    ScenarioPlan, Seed, Share, Stage, StatusSet, Step, StepId, Template, UserProfile,
 };
 use units::{Clock, MonotonicClock, Nanos};
 
 /// Carries nothing: a plan of tasks has no requests.
 struct NoProtocol;
+
+/// Opens a connection and breaks when it is polled, as a fault of our own would.
+struct Broken;
+
+impl Protocol for Broken {
+    fn start<C: Clock>(&mut self, _: CallId, _: RequestId, _: &C, out: &mut Outbox) {
+        out.push(Event::Opened(IoId(0)));
+    }
+
+    fn poll_io<C: Clock>(&mut self, _: IoId, _: &mut Context<'_>, _: &C, _: &mut Outbox) -> Poll<()> {
+        panic!("declared");
+    }
+
+    fn on_timer<C: Clock>(&mut self, _: CallId, _: &C, _: &mut Outbox) {}
+
+    fn cancel<C: Clock>(&mut self, _: CallId, _: &C, _: &mut Outbox) {}
+
+    fn gauges(&self) -> ConnectionGauges {
+        ConnectionGauges::default()
+    }
+}
 
 impl Protocol for NoProtocol {
     fn start<C: Clock>(&mut self, _: CallId, _: RequestId, _: &C, _: &mut Outbox) {
@@ -138,22 +159,32 @@ impl TaskLifecycle for Probe {
     }
 }
 
-fn run(load: LoadModel, probe: impl Fn() -> Probe + Send + Sync + 'static) -> (Seen, ThreadReport) {
+fn config(load: LoadModel, body: ScenarioBody) -> ThreadConfig {
     let plan = RunPlan {
         scenarios: vec![ScenarioPlan {
             name: "task".to_owned(),
             tags: Default::default(),
             load,
-            body: ScenarioBody::Task { task: "probe".to_owned(), step: StepId(0) },
+            body,
             graceful_stop: Nanos::from_millis(50),
         }],
         steps: vec![Step { scenario: ScenarioId(0), name: "probe".to_owned() }],
-        requests: Vec::new(),
+        requests: vec![RequestPlan {
+            step: StepId(0),
+            origin: OriginId(0),
+            method: "GET".to_owned(),
+            path: Template::literal("/"),
+            headers: Vec::new(),
+            body: Template::default(),
+            timeout: Nanos::SECOND,
+            expected: StatusSet::success(),
+            checks: Vec::new(),
+        }],
         origins: Vec::new(),
         checks: Vec::new(),
         seed: Seed(1),
     };
-    let config = ThreadConfig {
+    ThreadConfig {
         run_id: uuid::Uuid::nil(),
         plan: Arc::new(plan),
         share: Share::whole(),
@@ -161,7 +192,11 @@ fn run(load: LoadModel, probe: impl Fn() -> Probe + Send + Sync + 'static) -> (S
         threads: 1,
         pacing: Pacing::Balanced,
         max_vus: vec![100],
-    };
+    }
+}
+
+fn run(load: LoadModel, probe: impl Fn() -> Probe + Send + Sync + 'static) -> (Seen, ThreadReport) {
+    let config = config(load, ScenarioBody::Task { task: "probe".to_owned(), step: StepId(0) });
     let mut tasks = TaskRegistry::default();
     tasks.register("probe", probe);
     let (remote, orders) = orders();
@@ -201,6 +236,15 @@ fn a_task_is_set_up_once_a_user_and_torn_down_once_a_user() {
         seen.outcomes.iter().filter(|outcome| **outcome == Outcome::Failed(ErrorClass::Task)).count();
     assert_eq!(failed, 10);
     assert_eq!(seen.ended.iter().filter(|outcome| **outcome == IterationOutcome::Failed).count(), 10);
+}
+
+#[test]
+#[should_panic(expected = "declared")]
+fn a_panic_of_our_own_in_a_connections_task_ends_the_thread() {
+    let config = config(quota(1, 1), ScenarioBody::Program(Program { ops: vec![Op::Request(RequestId(0))] }));
+    let (remote, orders) = orders();
+    remote.order(Order::StartAt(MonotonicClock.now()));
+    let _ = run_thread(config, &TaskRegistry::default(), Broken, Recording::default(), orders);
 }
 
 #[test]
