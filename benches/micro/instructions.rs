@@ -8,10 +8,10 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use gungraun::{library_benchmark, library_benchmark_group, main};
-use loadgen_benches::{GET, over_memory, plan, quota, recorder, run, with_checks};
-use metrics::{Outcome, Period, Phases, Record, RequestSample, RequestTimes};
+use loadgen_benches::{GET, over_memory, plan, quota, recorder, run, sample, with_checks};
+use metrics::{Period, Record};
 use plan::{Arrivals, RateProfile, ScenarioId, Seed, Share, Slots, Stage};
-use units::{Nanos, Rate, Timestamp};
+use units::{Nanos, Rate};
 
 // One iteration with one request over the target in memory: engine, codec, pool, ledgers and recorder.
 #[library_benchmark]
@@ -41,28 +41,8 @@ fn record(count: u64) -> u64 {
     let plan = plan(quota(1, 1), vec![GET], 80);
     let (mut recorder, _drain) = recorder(&plan);
     for n in 0..count {
-        let start = Timestamp::from_nanos(1_000_000_000 + n * 10_000);
-        let end = start + Nanos::new(80_000 + (n * 7_919) % 400_000);
-        let sample = RequestSample {
-            times: RequestTimes {
-                intended_start: start,
-                released_at: start + Nanos::new(20_000),
-                actual_start: start + Nanos::new(21_000),
-                completed_at: end,
-            },
-            phases: Phases {
-                first_byte: Some(Nanos::new(70_000)),
-                receive: Some(Nanos::new(300)),
-                ..Phases::default()
-            },
-            outcome: Outcome::Succeeded,
-            status: 200,
-            sent_bytes: 60,
-            received_bytes: 120,
-            resent: false,
-        };
         recorder.request_started(0, Period::Measured);
-        recorder.request(0, black_box(&sample), Period::Measured);
+        recorder.request(0, black_box(&sample(n)), Period::Measured);
     }
     count
 }

@@ -6,31 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use loadgen_benches::{GET, over_memory, plan, quota, recorder, run};
-use metrics::{NoRecorder, Outcome, Period, Phases, Record, RequestSample, RequestTimes};
-use units::{Nanos, Timestamp};
-
-fn sample(n: u64) -> RequestSample {
-    let start = Timestamp::from_nanos(1_000_000_000 + n * 10_000);
-    RequestSample {
-        times: RequestTimes {
-            intended_start: start,
-            released_at: start + Nanos::new(20_000),
-            actual_start: start + Nanos::new(21_000),
-            completed_at: start + Nanos::new(80_000 + (n * 7_919) % 400_000),
-        },
-        phases: Phases {
-            first_byte: Some(Nanos::new(70_000)),
-            receive: Some(Nanos::new(300)),
-            ..Phases::default()
-        },
-        outcome: Outcome::Succeeded,
-        status: 200,
-        sent_bytes: 60,
-        received_bytes: 120,
-        resent: false,
-    }
-}
+use loadgen_benches::{GET, over_memory, plan, quota, recorder, run, sample};
+use metrics::{NoRecorder, Period, Record};
 
 /// One `record` of a request on a kept connection, without clock reads.
 fn record(c: &mut Criterion) {

@@ -7,13 +7,16 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use engine::{Order, Pacing, Protocol, TaskRegistry, ThreadConfig, ThreadReport, orders, run_thread};
-use metrics::{Catalog, CatalogScenario, CatalogStep, Drain, Layout, Record, Recorder};
+use metrics::{
+    Catalog, CatalogScenario, CatalogStep, Drain, Layout, Outcome, Phases, Record, Recorder, RequestSample,
+    RequestTimes,
+};
 use plan::{
     Check, CheckId, CheckKind, LoadModel, Op, Origin, OriginId, Program, RequestId, RequestPlan, RunPlan,
     ScenarioBody, ScenarioId, ScenarioPlan, Scheme, Seed, Share, StatusSet, Step, StepId, Template, TlsPlan,
 };
 use protocols::{Http1, Memory, Secret, Secrets, SystemResolver};
-use units::{Clock, MonotonicClock, Nanos};
+use units::{Clock, MonotonicClock, Nanos, Timestamp};
 
 /// What the target in memory answers: four headers, as a small service does.
 pub const ANSWER: &[u8] =
@@ -129,6 +132,29 @@ pub fn run<P: Protocol, R: Record + 'static>(plan: &Arc<RunPlan>, protocol: P, r
         max_vus: vec![100_000],
     };
     run_thread(config, &TaskRegistry::default(), protocol, recorder, orders).expect("a runtime can be made")
+}
+
+/// The n-th of a row of requests on a kept connection, each a little different from the last.
+pub fn sample(n: u64) -> RequestSample {
+    let start = Timestamp::from_nanos(1_000_000_000 + n * 10_000);
+    RequestSample {
+        times: RequestTimes {
+            intended_start: start,
+            released_at: start + Nanos::new(20_000),
+            actual_start: start + Nanos::new(21_000),
+            completed_at: start + Nanos::new(80_000 + (n * 7_919) % 400_000),
+        },
+        phases: Phases {
+            first_byte: Some(Nanos::new(70_000)),
+            receive: Some(Nanos::new(300)),
+            ..Phases::default()
+        },
+        outcome: Outcome::Succeeded,
+        status: 200,
+        sent_bytes: 60,
+        received_bytes: 120,
+        resent: false,
+    }
 }
 
 thread_local! {
