@@ -59,6 +59,7 @@ pub(crate) enum Event {
     Dropped { scenario: usize, reason: DropReason, slot: u128 },
     Unsent { scenario: usize, reason: UnsentReason, slot: u128 },
     Iteration { scenario: usize, slot: u128, outcome: IterationOutcome, time: u64, period: Period },
+    Resumed { scenario: usize, lag: u64, period: Period },
 }
 
 impl Event {
@@ -84,6 +85,9 @@ impl Event {
                 recorder.iteration_started(scenario, start, slot, period);
                 let times = IterationTimes { response_time: time, duration: time };
                 recorder.iteration_ended(scenario, outcome, times, period);
+            }
+            Self::Resumed { scenario, lag, period } => {
+                recorder.iteration_resumed(scenario, Nanos::new(lag), period);
             }
         }
     }
@@ -120,6 +124,8 @@ pub(crate) fn events() -> impl Strategy<Value = Event> {
         2 => (0_usize..2, any::<u128>(), iteration_outcomes, times(), periods()).prop_map(
             |(scenario, slot, outcome, time, period)| Event::Iteration { scenario, slot, outcome, time, period }
         ),
+        1 => (0_usize..2, times(), periods())
+            .prop_map(|(scenario, lag, period)| Event::Resumed { scenario, lag, period }),
     ]
 }
 

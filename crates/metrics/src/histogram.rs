@@ -1,6 +1,8 @@
 //! Counts of many values: exact statistics beside a log-linear distribution.
 
+use base64::Engine as _;
 use hdrhistogram::Histogram as HdrHistogram;
+use hdrhistogram::serialization::{Serializer, V2DeflateSerializer};
 use serde::{Deserialize, Serialize};
 use units::Nanos;
 
@@ -141,6 +143,17 @@ impl Histogram {
             hdr.record_n(self.shape.lowest_of(index), count).expect("each bucket here is one there");
         }
         hdr
+    }
+
+    /// The histogram in HdrHistogram's compressed V2 encoding, as base64.
+    ///
+    /// What that encoding rounds (count apart, it knows only buckets) is exact in [`Histogram::moments`].
+    pub fn to_base64(&self) -> String {
+        let mut bytes = Vec::new();
+        V2DeflateSerializer::new()
+            .serialize(&self.to_hdr(), &mut bytes)
+            .expect("a vector takes every byte, and the histogram has fewer than 2^31 buckets");
+        base64::engine::general_purpose::STANDARD.encode(bytes)
     }
 
     fn add(&mut self, index: usize, count: u64) {

@@ -4,12 +4,14 @@
 //! use. So what was used lies together, only that becomes memory, and clearing is one fill. The pool has room for
 //! every octave of every histogram; that much address space is reserved, and no value is ever without a place.
 
+use std::ops::Range;
+
 use units::Nanos;
 
 use crate::histogram::Moments;
 use crate::layout::{ScenarioTime, StepTime};
 use crate::outcome::Ending;
-use crate::shape::MAX_BLOCKS;
+use crate::shape::MAX_ROWS;
 use crate::sparse::SparseHistogram;
 use crate::{Activity, CheckCounts, Gauges, IterationLedger, Layout, Phases, RequestLedger, Shape};
 
@@ -29,17 +31,21 @@ pub(crate) struct Pool {
     used: usize,
 }
 
+/// Counts before the first that is handed out: a block that begins at place `n` starts `n` counts before its own, and
+/// no start may be 0, which means "not used yet".
+const PREFIX: usize = 1 + Shape::FINE.block_len();
+
 impl Pool {
     fn new(len: usize) -> Self {
-        // The first count is never handed out: place 0 means "not used yet".
-        Self { counts: vec![0; len + 1], used: 1 }
+        Self { counts: vec![0; PREFIX + len], used: PREFIX }
     }
 
-    /// Adds one to count `place` of the block that starts at `*start`, which gets `len` counts at its first use.
+    /// Adds one to count `place` of a block that has counts for `places`. `start` is where its place 0 lies, or would
+    /// lie, and is set at the first use.
     #[inline(always)]
-    fn increment(&mut self, start: &mut u32, len: usize, place: usize) {
+    fn increment(&mut self, start: &mut u32, places: Range<usize>, place: usize) {
         if *start == 0 {
-            *start = self.hand_out(len);
+            *start = self.hand_out(places);
         }
         let count = &mut self.counts[*start as usize + place];
         let (next, is_full) = count.overflowing_add(1);
@@ -59,28 +65,29 @@ impl Pool {
 
     #[cold]
     #[inline(never)]
-    fn hand_out(&mut self, len: usize) -> u32 {
-        let start = self.used;
-        self.used += len;
+    fn hand_out(&mut self, places: Range<usize>) -> u32 {
+        let start = self.used - places.start;
+        self.used += places.len();
         debug_assert!(self.used <= self.counts.len(), "the pool has room for every block");
         start as u32
     }
 
-    fn block(&self, start: u32, len: usize) -> &[u32] {
-        if start == 0 { &[] } else { &self.counts[start as usize..][..len] }
+    /// The counts of a block, if it was used.
+    fn block(&self, start: u32, places: Range<usize>) -> &[u32] {
+        if start == 0 { &[] } else { &self.counts[start as usize + places.start..][..places.len()] }
     }
 
     fn clear(&mut self) {
-        self.counts[..self.used].fill(0);
-        self.used = 1;
+        self.counts[PREFIX..self.used].fill(0);
+        self.used = PREFIX;
     }
 }
 
-/// One histogram: exact numbers, and where its octaves lie in the pool.
+/// One histogram: exact numbers, and where its rows lie in the pool.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct TimeCell {
     moments: Moments,
-    blocks: [u32; MAX_BLOCKS],
+    rows: [u32; MAX_ROWS],
 }
 
 impl TimeCell {
@@ -90,26 +97,31 @@ impl TimeCell {
         if value > Shape::LIMIT {
             return self.record_overflow(shape, pool, value);
         }
-        let (block, place) = shape.locate(value);
-        pool.increment(&mut self.blocks[block % MAX_BLOCKS], shape.block_len(), place);
+        self.count(shape, pool, value);
         self.moments.record_one(value);
     }
 
     #[cold]
     #[inline(never)]
     fn record_overflow(&mut self, shape: Shape, pool: &mut Pool, value: u64) {
-        let (block, place) = shape.locate(Shape::LIMIT);
-        pool.increment(&mut self.blocks[block % MAX_BLOCKS], shape.block_len(), place);
+        self.count(shape, pool, Shape::LIMIT);
         self.moments.record_one(value);
         self.moments.overflow += 1;
     }
 
+    #[inline(always)]
+    fn count(&mut self, shape: Shape, pool: &mut Pool, value: u64) {
+        let (row, sub_bucket) = shape.locate(value);
+        pool.increment(&mut self.rows[row % MAX_ROWS], shape.sub_buckets(row), sub_bucket);
+    }
+
     fn to_sparse(self, shape: Shape, pool: &Pool) -> SparseHistogram {
         let mut counts = Vec::new();
-        for (number, start) in self.blocks[..shape.blocks()].iter().enumerate() {
-            let first = (number * shape.block_len()) as u32;
-            let block = pool.block(*start, shape.block_len());
-            let used = (first..).zip(block).filter(|(_, count)| **count > 0);
+        for row in shape.rows() {
+            let sub_buckets = shape.sub_buckets(row);
+            let first = shape.index_at(row, sub_buckets.start) as u32;
+            let used =
+                (first..).zip(pool.block(self.rows[row], sub_buckets)).filter(|(_, count)| **count > 0);
             counts.extend(used.map(|(index, count)| (index, u64::from(*count))));
         }
         SparseHistogram::new(self.moments, counts)
@@ -146,7 +158,7 @@ impl StepCell {
         if status != 0
             && let Some(start) = self.statuses.get_mut(status / STATUS_BLOCK)
         {
-            pool.increment(start, STATUS_BLOCK, status % STATUS_BLOCK);
+            pool.increment(start, 0..STATUS_BLOCK, status % STATUS_BLOCK);
         }
     }
 
@@ -183,7 +195,7 @@ impl StepCell {
     /// The statuses that were counted, in ascending order.
     pub(crate) fn statuses(&self, pool: &Pool) -> impl Iterator<Item = (u16, u64)> {
         self.statuses.iter().zip((0_u16..).step_by(STATUS_BLOCK)).flat_map(|(start, first)| {
-            let block = (first..).zip(pool.block(*start, STATUS_BLOCK));
+            let block = (first..).zip(pool.block(*start, 0..STATUS_BLOCK));
             block.filter(|(_, count)| **count > 0).map(|(status, count)| (status, u64::from(*count)))
         })
     }
@@ -210,11 +222,13 @@ impl Default for ScenarioCell {
 }
 
 impl ScenarioCell {
-    /// Whether anything was recorded.
+    /// Whether anything was recorded. An interval may hold times and no entry in a ledger: of an iteration that was
+    /// only taken up again in it.
     pub(crate) fn is_used(&self) -> bool {
         self.iterations != IterationLedger::default()
             || self.warm_up_iterations != IterationLedger::default()
             || self.warm_up_requests != RequestLedger::default()
+            || self.times.iter().any(|time| time.moments.count > 0)
     }
 }
 
@@ -294,14 +308,15 @@ mod tests {
 
     #[test]
     fn a_cleared_pool_is_as_new_and_starts_from_its_beginning() {
-        let mut pool = Pool::new(3 * Shape::COARSE.block_len());
+        let mut pool = Pool::new(4 * Shape::COARSE.block_len());
         let mut cell = TimeCell::default();
         for value in [0, 1_000_000, 5_000_000] {
             cell.record(Shape::COARSE, &mut pool, value);
         }
-        assert_eq!(pool.used, 1 + 3 * Shape::COARSE.block_len());
+        // The lowest octave has two blocks.
+        assert_eq!(pool.used, PREFIX + 4 * Shape::COARSE.block_len());
         pool.clear();
-        assert_eq!(pool.used, 1);
+        assert_eq!(pool.used, PREFIX);
         assert!(pool.counts.iter().all(|count| *count == 0));
     }
 
@@ -318,7 +333,7 @@ mod tests {
             cell.record_coarse(&mut pool, StepTime::Receive, Nanos::new(n * 2));
             cell.record_status(&mut pool, 200);
         }
-        let bytes = size_of::<StepCell>() + pool.used * size_of::<u32>();
+        let bytes = size_of::<StepCell>() + (pool.used - PREFIX) * size_of::<u32>();
         assert!(bytes <= 64 << 10, "{bytes} bytes");
     }
 

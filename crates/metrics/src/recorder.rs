@@ -206,7 +206,8 @@ impl Recorder {
         }
     }
 
-    #[inline]
+    /// Counts one time. Inlined, so that the shape is a constant in it.
+    #[inline(always)]
     fn time(&mut self, scenario: usize, time: ScenarioTime, ending: Ending, value: u64) {
         let Interval { scenarios, pool, .. } = &mut *self.interval;
         let cell = &mut scenarios[scenario.min(self.last_scenario)];

@@ -108,6 +108,21 @@ pub struct ShapeMismatch {
 }
 
 impl Snapshot {
+    /// Requests attempted, warm-up included: all that were sent.
+    pub fn requests_attempted(&self) -> u64 {
+        let measured = self.steps.values().map(|step| step.requests.attempted);
+        let warm_up = self.scenarios.values().map(|scenario| scenario.warm_up_requests.attempted);
+        measured.chain(warm_up).sum()
+    }
+
+    /// Iterations started, warm-up included.
+    pub fn iterations_started(&self) -> u64 {
+        let both = |counts: &ScenarioCounts| {
+            counts.iterations.started.count + counts.warm_up_iterations.started.count
+        };
+        self.scenarios.values().map(both).sum()
+    }
+
     /// Copies what an interval holds, for engine thread `thread`.
     pub(crate) fn of(interval: &Interval, layout: &Layout, thread: u32) -> Self {
         let steps = (0..).zip(&interval.steps).filter(|(_, cell)| cell.is_used());

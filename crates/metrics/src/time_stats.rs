@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use hdrhistogram::serialization::{Serializer, V2DeflateSerializer};
 use units::Nanos;
 
 use crate::outcome::Ending;
@@ -145,21 +144,18 @@ impl TimeStats {
 
     /// All times as a histogram for tools of the field.
     pub fn to_hdr(&self) -> hdrhistogram::Histogram<u64> {
-        let mut all = self.exact.clone();
-        all.merge(&self.censored);
-        all.to_hdr()
+        self.all().to_hdr()
     }
 
-    /// All times in HdrHistogram's compressed V2 encoding, as base64.
-    ///
-    /// What that encoding rounds (count apart, it knows only buckets) is exact in [`TimeStats::moments`].
+    /// All times in the encoding of [`Histogram::to_base64`].
     pub fn to_base64(&self) -> String {
-        use base64::Engine as _;
-        let mut bytes = Vec::new();
-        V2DeflateSerializer::new()
-            .serialize(&self.to_hdr(), &mut bytes)
-            .expect("a vector takes every byte, and the histogram has fewer than 2^31 buckets");
-        base64::engine::general_purpose::STANDARD.encode(bytes)
+        self.all().to_base64()
+    }
+
+    fn all(&self) -> Histogram {
+        let mut all = self.exact.clone();
+        all.merge(&self.censored);
+        all
     }
 
     /// The used buckets of both kinds, in ascending order; a bucket of both comes twice.

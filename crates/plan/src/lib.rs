@@ -12,6 +12,7 @@ mod axis;
 mod dealing;
 mod digest;
 mod draw;
+mod encoding;
 mod load;
 mod profile;
 mod program;
@@ -27,6 +28,7 @@ pub use arrivals::Arrivals;
 pub use dealing::Dealing;
 pub use digest::{ParseDigestError, PlanHash, SlotsDigest};
 pub use draw::{Draws, ParseSeedError, Seed, draw, think_time, uniform_between};
+pub use encoding::Encoding;
 pub use load::{LoadModel, Overload, Stage};
 pub use profile::{ProfileError, RateProfile};
 pub use program::{

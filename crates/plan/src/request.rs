@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use units::Nanos;
 
-use crate::{CheckId, OriginId, StepId};
+use crate::{CheckId, Encoding, OriginId, StepId};
 
 /// A request as the file describes it.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,7 +43,12 @@ pub enum TemplatePart {
     /// Bytes that never change.
     Literal(Vec<u8>),
     /// A secret, resolved where the request image is prepared.
-    Secret(String),
+    Secret {
+        /// What it is referred to by.
+        name: String,
+        /// How its value is written here.
+        encoding: Encoding,
+    },
 }
 
 impl Template {

@@ -226,6 +226,23 @@ mod tests {
     }
 
     #[test]
+    fn a_head_that_comes_again_holds_what_it_held_and_no_more() {
+        let checks = [header("x-id", TextMatch::Present), body(TextMatch::Present)];
+        let set = CheckSet::new(StatusSet::success(), &checks);
+        let (mut known, mut kept) = (Seen::default(), Vec::new());
+        let mut first = Seen::default();
+        let mut observation = Observation { set: &set, seen: &mut first, known: &mut known, body: &mut kept };
+        observation.head(200, &[Header { name: "X-Id", value: b"7" }]);
+        observation.body(b"hello", true);
+        assert_eq!(first.held, 0b11);
+        let mut again = Seen::default();
+        let mut observation = Observation { set: &set, seen: &mut again, known: &mut known, body: &mut kept };
+        observation.head_again();
+        observation.body(b"", true);
+        assert_eq!(again, Seen { status: 200, held: 0b01 }, "the body is judged anew");
+    }
+
+    #[test]
     fn an_empty_body_is_not_present() {
         assert_eq!(seen(&[body(TextMatch::Present)], 200, &[], &[b""]).held, 0);
         assert_eq!(seen(&[body(TextMatch::Present)], 200, &[], &[b"x", b""]).held, 1);

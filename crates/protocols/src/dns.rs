@@ -14,8 +14,8 @@ pub trait Resolve: Send + Sync + 'static {
 
 /// Asks the system (`getaddrinfo`), each time on a thread of its own.
 ///
-/// There is one look-up per origin and engine thread in a run, so a thread that waits for work would wait in vain,
-/// and one slow name must not hold up another.
+/// There is at most one look-up at a time per origin and engine thread, and one in a run if it succeeds, so a thread
+/// kept for them would wait in vain; and one slow name must not hold up another.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemResolver;
 

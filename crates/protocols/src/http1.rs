@@ -222,12 +222,17 @@ impl<T: Transport> Http1<T> {
     ) -> Poll<()> {
         loop {
             let Stage::Open(link) = &mut connection.stage else { return Poll::Ready(()) };
-            if let Some(exchange) = &mut connection.exchange
-                && exchange.owes_bytes()
-            {
-                exchange.send(link, self.prepared.requests[exchange.request.index()].image.bytes());
-                if exchange.owes_bytes() && link.poll_write_ready(cx).is_ready() {
-                    continue;
+            if let Some(exchange) = &mut connection.exchange {
+                if exchange.owes_bytes() {
+                    exchange.send(link, self.prepared.requests[exchange.request.index()].image.bytes());
+                    if exchange.owes_bytes() && link.poll_write_ready(cx).is_ready() {
+                        continue;
+                    }
+                }
+                // What the target did shows when it is read; of our own fault it knows nothing.
+                if let Some(class) = exchange.write_fault.filter(|class| class.is_own_fault()) {
+                    self.fail(connection, class, clock.now(), out);
+                    return Poll::Ready(());
                 }
             }
             let length = match ready!(link.poll_read(cx, &mut self.buffers)) {

@@ -118,8 +118,8 @@ fn resolve(template: &Template, step: &str, secrets: &dyn Secrets) -> Result<Vec
     for part in &template.parts {
         match part {
             TemplatePart::Literal(literal) => bytes.extend_from_slice(literal),
-            TemplatePart::Secret(name) => match secrets.secret(name) {
-                Some(secret) => bytes.extend_from_slice(&secret.0),
+            TemplatePart::Secret { name, encoding } => match secrets.secret(name) {
+                Some(secret) => encoding.write(&secret.0, &mut bytes),
                 None => {
                     return Err(PrepareError::UnknownSecret { step: step.to_owned(), name: name.clone() });
                 }

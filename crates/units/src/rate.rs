@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::Nanos;
-use crate::span::decimal_times;
+use crate::span::decimal;
 
 /// How often something happens: `count` times per `per`, an exact rational in lowest terms.
 ///
@@ -36,11 +36,8 @@ impl Rate {
         if count == 0 {
             return Self::ZERO;
         }
-        let (mut a, mut b) = (count, per.as_u64());
-        while b != 0 {
-            (a, b) = (b, a % b);
-        }
-        Self { count: count / a, per: Nanos::new(per.as_u64() / a) }
+        let shared = gcd(count as u128, per.as_u64() as u128) as u64;
+        Self { count: count / shared, per: Nanos::new(per.as_u64() / shared) }
     }
 
     /// Makes the rate of `count` per second.
@@ -67,6 +64,14 @@ impl Rate {
     pub const fn is_zero(self) -> bool {
         self.count == 0
     }
+}
+
+/// The greatest common divisor; of zero and `b`, `b`.
+const fn gcd(mut a: u128, mut b: u128) -> u128 {
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
 }
 
 impl PartialOrd for Rate {
@@ -107,10 +112,12 @@ pub enum ParseRateError {
     /// Faster than can be scheduled.
     #[error("`{0}` is too fast; the highest rate is 1000000000/s")]
     TooFast(String),
+    /// Lower or with more decimals than can be counted exactly.
+    #[error(
+        "`{0}` is too low or has too many decimals to be held exactly; use fewer decimals or a shorter unit"
+    )]
+    TooFine(String),
 }
-
-/// Finer than this, fractions of a rate are refused rather than rounded.
-const FRACTION: u64 = 1_000_000;
 
 impl FromStr for Rate {
     type Err = ParseRateError;
@@ -125,14 +132,14 @@ impl FromStr for Rate {
         }
         let malformed = || ParseRateError::Malformed(text.to_owned());
         let Some((number, unit)) = text.split_once('/') else {
-            return Err(match decimal_times(text, 1) {
+            return Err(match decimal(text) {
                 Some(_) => ParseRateError::NoUnit(text.to_owned()),
                 None => malformed(),
             });
         };
         let (number, unit) = (number.trim(), unit.trim());
         let (digits, factor) = match number.as_bytes().last() {
-            Some(b'k') => (&number[..number.len() - 1], 1_000),
+            Some(b'k') => (&number[..number.len() - 1], 1_000_u128),
             Some(b'M') => (&number[..number.len() - 1], 1_000_000),
             _ => (number, 1),
         };
@@ -147,22 +154,24 @@ impl FromStr for Rate {
         };
         let per: Nanos =
             spelled.parse().map_err(|_| ParseRateError::UnknownUnit { unit: unit.to_owned() })?;
-        if per.is_zero() || per > Nanos::from_secs(86_400 * 366) {
+        if per.is_zero() {
             return Err(ParseRateError::UnknownUnit { unit: unit.to_owned() });
         }
-        let millionths = decimal_times(digits, factor * FRACTION).ok_or_else(malformed)?;
-        if millionths * 1_000_000_000 > u128::from(FRACTION) * 1_000_000_000 * u128::from(per.as_u64()) {
-            return Err(ParseRateError::TooFast(text.to_owned()));
-        }
+        let (mantissa, scale) = decimal(digits).ok_or_else(malformed)?;
         let too_fast = || ParseRateError::TooFast(text.to_owned());
-        let count = u64::try_from(millionths).map_err(|_| too_fast())?;
-        if count == 0 && digits.bytes().any(|b| (b'1'..=b'9').contains(&b)) {
-            return Err(malformed());
+        let count = mantissa.checked_mul(factor).ok_or_else(too_fast)?;
+        let per = u128::from(per.as_u64()) * scale;
+        if count > per {
+            return Err(too_fast());
         }
-        let whole = count % FRACTION == 0;
-        let (count, scale) = if whole { (count / FRACTION, 1) } else { (count, FRACTION) };
-        let per = per.as_u64().checked_mul(scale).ok_or_else(malformed)?;
-        Ok(Self::new(count, Nanos::new(per)))
+        let shared = gcd(count, per);
+        let (count, per) = (count / shared, per / shared);
+        // What cannot be held exactly is refused rather than rounded.
+        let longest = u128::from(Nanos::LONGEST.as_u64());
+        if per > longest {
+            return Err(ParseRateError::TooFine(text.to_owned()));
+        }
+        Ok(Self::new(count as u64, Nanos::new(per as u64)))
     }
 }
 
@@ -215,6 +224,10 @@ mod tests {
         check("1/250ms", "4/s");
         check("7/300ms", "1400/m");
         check("0/s", "0/s");
+        check("0.5/d", "1/2d");
+        check("0.00001/d", "1/100000d");
+        check("1/500d", "1/500d");
+        check("0.123456789/s", "123456789/11574d1h46m40s");
     }
 
     #[test]
@@ -225,11 +238,26 @@ mod tests {
         check("200", "`200` has no unit; write `200/s` for so many per second");
         check("-5/s", "`-5/s` is negative; a rate is 0/s or more");
         check("5/parsec", "`parsec` is not a unit of time; write `/s`, `/m`, `/h` or for example `/250ms`");
+        check(
+            "0.000001/d",
+            "`0.000001/d` is too low or has too many decimals to be held exactly; use fewer decimals or a shorter unit",
+        );
+        check("5/0s", "`0s` is not a unit of time; write `/s`, `/m`, `/h` or for example `/250ms`");
         check("x/s", "`x/s` is not a rate; write for example `200/s` or `90/m`");
         check(
             "99999999999999999999/s",
             "`99999999999999999999/s` is too fast; the highest rate is 1000000000/s",
         );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_printed_reads_back(count in 0_u64.., per in 1_u64..=Nanos::LONGEST.as_u64(), shift in 0_u32..63) {
+            let rate = Rate::new(count % per, Nanos::new((per >> shift).max(1)));
+            if rate.count() <= rate.per().as_u64() {
+                proptest::prop_assert_eq!(rate.to_string().parse(), Ok(rate), "{}", rate);
+            }
+        }
     }
 
     #[test]

@@ -22,8 +22,10 @@ pub struct Nanos(u64);
 impl Nanos {
     /// The empty span.
     pub const ZERO: Self = Self(0);
-    /// The longest span that can be written down.
+    /// The longest span that can be counted.
     pub const MAX: Self = Self(u64::MAX);
+    /// The longest span that a text can say: half of [`Nanos::MAX`], so that sums of a few can still be counted.
+    pub(crate) const LONGEST: Self = Self(u64::MAX / 2);
     /// One second.
     pub const SECOND: Self = Self(1_000_000_000);
 
@@ -194,7 +196,7 @@ impl FromStr for Nanos {
             }
             next_unit = at + 1;
             total += decimal_times(number, UNITS[at].1).ok_or_else(malformed)?;
-            if total > u128::from(u64::MAX / 2) {
+            if total > u128::from(Self::LONGEST.0) {
                 return Err(ParseSpanError::TooLong(text.to_owned()));
             }
             rest = tail;
@@ -203,24 +205,30 @@ impl FromStr for Nanos {
     }
 }
 
-/// `number * unit` exactly, rounded down to a whole nanosecond; `None` when `number` is no decimal number.
-pub(crate) fn decimal_times(number: &str, unit: u64) -> Option<u128> {
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+/// `number * unit`, rounded down to a whole nanosecond; `None` when `number` is no decimal number.
+fn decimal_times(number: &str, unit: u64) -> Option<u128> {
+    let (mantissa, scale) = decimal(number)?;
+    let unit = u128::from(unit);
+    Some(mantissa / scale * unit + mantissa % scale * unit / scale)
+}
+
+/// The decimal number `number` as a fraction: digits over a power of ten, at most 10^18. `None` when it is none or has
+/// more decimals than that; larger than any span or rate when it has too many digits before the point.
+pub(crate) fn decimal(number: &str) -> Option<(u128, u128)> {
+    let (whole, fraction) = match number.split_once('.') {
+        Some((_, "")) => return None,
+        Some(parts) => parts,
+        None => (number, ""),
+    };
     let digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
-    if whole.is_empty()
-        || !digits(whole)
-        || !digits(fraction)
-        || (number.contains('.') && fraction.is_empty())
-    {
+    if whole.is_empty() || !digits(whole) || !digits(fraction) || fraction.len() > 18 {
         return None;
     }
-    if whole.len() > 19 || fraction.len() > 18 {
-        return (fraction.len() <= 18).then_some(u128::from(u64::MAX));
+    if whole.len() > 19 {
+        return Some((u128::from(u64::MAX), 1));
     }
-    let whole: u128 = whole.parse().ok()?;
-    let scale = 10u128.pow(fraction.len() as u32);
-    let fraction: u128 = if fraction.is_empty() { 0 } else { fraction.parse().ok()? };
-    Some(whole * u128::from(unit) + fraction * u128::from(unit) / scale)
+    let scale = 10_u128.pow(fraction.len() as u32);
+    Some((format!("{whole}{fraction}").parse().ok()?, scale))
 }
 
 impl fmt::Display for Nanos {

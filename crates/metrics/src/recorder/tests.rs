@@ -31,6 +31,24 @@ fn drained(drain: &mut Drain) -> Totals {
 }
 
 #[test]
+fn an_interval_in_which_an_iteration_only_went_on_leaves_nothing_to_the_next() {
+    let layout = layout();
+    let (mut recorder, mut drain) = pair(&layout, 0, 2);
+    let lags = [40, 50, 60, 70].map(Nanos::from_micros);
+    let mut totals = Totals::new(&layout);
+    for (interval, lag) in (0..).zip(lags) {
+        recorder.iteration_resumed(0, lag, Period::Measured);
+        request(&mut recorder, 0, &sample(MS, MS, Outcome::Succeeded));
+        rotate(&mut recorder, interval);
+        totals.add(&drain.next_snapshot().unwrap()).unwrap();
+    }
+    let seen = totals.scenario_times(ScenarioTime::DispatchLag, [0], Outcomes::Both);
+    assert_eq!((seen.count(), seen.moments().sum), (4, 220_000));
+    let counted: u64 = seen.to_hdr().iter_recorded().map(|at| at.count_at_value()).sum();
+    assert_eq!(counted, 4);
+}
+
+#[test]
 fn one_request_is_in_every_number_it_belongs_to() {
     let layout = layout();
     let (mut recorder, mut drain) = pair(&layout, 0, 2);

@@ -1,6 +1,6 @@
 use std::net::Ipv6Addr;
 
-use plan::{OriginId, StatusSet, StepId, TlsPlan};
+use plan::{Encoding, OriginId, StatusSet, StepId, TlsPlan};
 use units::Nanos;
 
 use super::*;
@@ -11,6 +11,7 @@ impl Secrets for Vault {
     fn secret(&self, name: &str) -> Option<Secret> {
         match name {
             "TOKEN" => Some(Secret::new(*b"s3cret")),
+            "ODD" => Some(Secret::new(*b"a&\"b")),
             "BROKEN" => Some(Secret::new(*b"a\r\nX-Smuggled: b")),
             _ => None,
         }
@@ -49,7 +50,12 @@ fn build(request: &RequestPlan, origin: &Origin) -> Result<Image, PrepareError> 
 }
 
 fn secret(name: &str) -> Template {
-    Template { parts: vec![TemplatePart::Literal(b"Bearer ".into()), TemplatePart::Secret(name.to_owned())] }
+    encoded_secret("Bearer ", name, Encoding::AsIs)
+}
+
+fn encoded_secret(before: &str, name: &str, encoding: Encoding) -> Template {
+    let secret = TemplatePart::Secret { name: name.to_owned(), encoding };
+    Template { parts: vec![TemplatePart::Literal(before.into()), secret] }
 }
 
 /// The image of `request` as text, with the version of this tool replaced.
@@ -103,6 +109,19 @@ fn secrets_go_into_the_image_and_into_no_text() {
     assert!(String::from_utf8_lossy(image.bytes()).contains("Authorization: Bearer s3cret\r\n"));
     assert!(!format!("{image:?}").contains("s3cret"));
     assert!(!format!("{:?}", Vault.secret("TOKEN")).contains("s3cret"));
+}
+
+#[test]
+fn secrets_are_written_as_their_place_asks() {
+    let request = RequestPlan {
+        path: encoded_secret("/?q=", "ODD", Encoding::Query),
+        body: encoded_secret("{\"q\":\"", "ODD", Encoding::JsonString),
+        ..request("POST", "/", &[("X-Odd", encoded_secret("", "ODD", Encoding::AsIs))], "")
+    };
+    let image = image(&request, &origin(Scheme::Http, "a", 80));
+    assert!(image.starts_with("POST /?q=a%26%22b HTTP/1.1\r\n"), "{image}");
+    assert!(image.contains("\r\nX-Odd: a&\"b\r\nContent-Length: 11\r\n"), "{image}");
+    assert!(image.ends_with("\r\n\r\n{\"q\":\"a&\\\"b"), "{image}");
 }
 
 #[test]

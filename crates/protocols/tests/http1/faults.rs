@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use loadgen_protocols::{Stream, Transport};
+use loadgen_protocols::{Memory, MemoryStream, Stream, Transport};
 use metrics::{ErrorClass, Outcome};
 use plan::{CheckKind, Origin, StatusSet, TextMatch};
 use testkit::hostile::{Behaviour, Server};
@@ -138,6 +138,63 @@ impl Stream for Never {
 
     fn poll_write_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         match *self {}
+    }
+}
+
+/// A kernel that has memory for so many writes on a connection, and a target that answers each.
+struct Exhausted {
+    writes: u32,
+}
+
+struct ExhaustedStream {
+    stream: MemoryStream,
+    writes_left: u32,
+}
+
+impl Transport for Exhausted {
+    type Stream = ExhaustedStream;
+
+    fn connect(&mut self, address: SocketAddr) -> io::Result<ExhaustedStream> {
+        let stream = Memory::answering(*b"HTTP/1.1 204 No Content\r\n\r\n").connect(address)?;
+        Ok(ExhaustedStream { stream, writes_left: self.writes })
+    }
+}
+
+impl Stream for ExhaustedStream {
+    fn poll_connected(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream.poll_connected(cx)
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        self.stream.poll_read(cx, buffer)
+    }
+
+    fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.writes_left = self
+            .writes_left
+            .checked_sub(1)
+            .ok_or_else(|| io::Error::from_raw_os_error(rustix::io::Errno::NOBUFS.raw_os_error()))?;
+        self.stream.try_write(bytes)
+    }
+
+    fn poll_write_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream.poll_write_ready(cx)
+    }
+}
+
+#[test]
+fn an_own_fault_while_sending_is_told_at_once_and_not_as_the_targets_timeout() {
+    for writes in [0, 1] {
+        drive(async {
+            let origin = origin((Ipv4Addr::LOCALHOST, 1).into());
+            let prepared = prepared(origin, vec![request("GET")], vec![]).unwrap();
+            let driver = Driver::over(Exhausted { writes }, Arc::default(), prepared);
+            for _ in 0..writes {
+                assert_eq!(driver.outcome(0).await, Outcome::Succeeded);
+            }
+            assert_eq!(driver.outcome(0).await, Outcome::Failed(ErrorClass::NoMemory));
+            assert_eq!(driver.gauges().open, 0);
+        });
     }
 }
 
