@@ -21,8 +21,10 @@ pub use load::{
     CheckResult, Connections, Dropped, ErrorCount, IterationCounts, Model, PhaseTimes, RateAccuracy,
     RequestCounts, ScenarioResult, StatusCount, StepResult, Totals, Transfer, Unsent, WarmUp,
 };
-pub use time::{ByOutcome, Histogram, HistogramOf, Metric, OutcomeFilter, Percentile, TimeSummary};
-pub use timeline::{Interval, IntervalTimes, Timeline};
+pub use time::{
+    ByOutcome, EncodedHistogram, Histogram, HistogramOf, Metric, OutcomeFilter, Percentile, TimeSummary,
+};
+pub use timeline::{Block, Interval, IntervalTimes, Timeline};
 pub use worker::{Health, Host, WorkerResult};
 
 use crate::{Condition, Conditions};

@@ -1,5 +1,6 @@
 //! How long each wait of a run may take.
 
+use control::StopMode;
 use units::Nanos;
 
 /// The bounds on every wait of a run. When one passes, the run goes on to its end with what there is.
@@ -45,7 +46,7 @@ impl StopBudget {
 
 impl Default for StopBudget {
     fn default() -> Self {
-        Self { drain: Nanos::from_secs(2), teardown: Nanos::SECOND, collect: Nanos::SECOND }
+        Self { drain: StopMode::DRAIN, teardown: Nanos::SECOND, collect: Nanos::SECOND }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a run looks like while it runs.
 
-use metrics::{Estimate, Outcomes, StepTime};
+use metrics::{Estimate, Outcomes, StepTime, UnsentReason};
 use plan::{LoadModel, RunPlan};
 use units::{Nanos, Ratio};
 
@@ -91,7 +91,7 @@ impl LiveView {
             requests: requests.ended_total(),
             errors: requests.failed_total(),
             dropped: iterations.dropped_total(),
-            unsent: iterations.unsent_total(),
+            unsent: iterations.unsent[UnsentReason::GeneratorStall.index()].count,
             response_time: response_time.map(|((p50, p95), p99)| LiveTimes { p50, p95, p99 }),
         }
     }

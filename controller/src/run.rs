@@ -10,6 +10,7 @@
 //! says what to do about it. It wants to be called again at [`RunMachine::wake_at`] at the latest. Every state has a
 //! limit, so every run ends; what is missing then is said in the result.
 
+mod ending;
 mod facts;
 mod machine;
 mod message;

@@ -16,7 +16,7 @@ pub struct Session {
     pub info: Option<WorkerInfo>,
     /// What it said when everything was ready.
     pub prepared: Option<Prepared>,
-    /// When its first engine thread began.
+    /// When it took notice of slot 0.
     pub started_at: Option<Timestamp>,
     /// How its part ended.
     pub end: Option<SessionEnd>,
@@ -85,12 +85,8 @@ impl Session {
 
     /// Adds up what the worker's last fact is held against. Warm-up counts: it was sent.
     pub(crate) fn tally(&mut self, snapshot: &Snapshot) {
-        self.requests_attempted += snapshot.steps.values().map(|step| step.requests.attempted).sum::<u64>();
-        for scenario in snapshot.scenarios.values() {
-            self.requests_attempted += scenario.warm_up_requests.attempted;
-            self.iterations_started +=
-                scenario.iterations.started.count + scenario.warm_up_iterations.started.count;
-        }
+        self.requests_attempted += snapshot.requests_attempted();
+        self.iterations_started += snapshot.iterations_started();
     }
 
     /// Whether nothing more is expected of it.

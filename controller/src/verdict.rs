@@ -19,7 +19,7 @@ pub struct Observations {
     pub closed_model: bool,
     /// The 99th percentile of the generator's own lateness; `None` when nothing was released.
     pub dispatch_lag_p99: Option<Nanos>,
-    /// Measured slots that came due.
+    /// Measured slots whose time came while there was load; what a stop left of the plan is not among them.
     pub due: u64,
     /// Of these, never released because the generator came too late.
     pub generator_stall: u64,

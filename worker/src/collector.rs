@@ -118,12 +118,8 @@ impl Collector {
 impl Totals {
     /// Adds what a snapshot holds; warm-up counts, as it was sent.
     fn add(&mut self, snapshot: &Snapshot) {
-        self.requests_attempted += snapshot.steps.values().map(|step| step.requests.attempted).sum::<u64>();
-        for scenario in snapshot.scenarios.values() {
-            self.requests_attempted += scenario.warm_up_requests.attempted;
-            self.iterations_started +=
-                scenario.iterations.started.count + scenario.warm_up_iterations.started.count;
-        }
+        self.requests_attempted += snapshot.requests_attempted();
+        self.iterations_started += snapshot.iterations_started();
     }
 }
 

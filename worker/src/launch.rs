@@ -33,7 +33,7 @@ pub(crate) struct ReadyThread {
 
 /// Intervals that go round between an engine thread and the collector: one is written, one is read, and one bridges a
 /// collector that comes a second late.
-const INTERVALS: usize = 3;
+pub(crate) const INTERVALS: usize = 3;
 
 /// More engine threads than any machine has CPUs are a slip of the finger.
 const MOST_THREADS: u32 = 1_024;
@@ -53,7 +53,7 @@ pub(crate) fn prepare(prepare: &Prepare, options: &WorkerOptions) -> Result<Read
     let cpus = Cpus::of_process();
     let threads = thread_count(prepare.threads.or(workload.options.threads), &cpus)?;
     let layout = Arc::new(control::layout(&plan, workload.tags.clone()));
-    let mut demand = Demand::of(&plan, &prepare.share, &layout, threads, INTERVALS).map_err(impossible)?;
+    let mut demand = Demand::of(&plan, &prepare.share, &layout, threads).map_err(impossible)?;
     if options.target_threads.is_some() {
         demand.handles_per_connection = 2;
     }
@@ -76,7 +76,7 @@ pub(crate) fn prepare(prepare: &Prepare, options: &WorkerOptions) -> Result<Read
         notes.push(format!("{threads} engine threads share {} CPUs", cpus.count()));
     }
     let automatic = demand.automatic_users(&limits);
-    let users: u64 = demand.scenarios.iter().map(|scenario| scenario.users.unwrap_or(automatic)).sum();
+    let users: u64 = demand.users(automatic);
     let prepared = Prepared {
         threads,
         max_vus: u32::try_from(users).unwrap_or(u32::MAX),
@@ -176,7 +176,7 @@ fn templates(request: &RequestPlan) -> impl Iterator<Item = &Template> {
 fn secrets_in(template: &Template) -> impl Iterator<Item = &str> {
     template.parts.iter().filter_map(|part| match part {
         TemplatePart::Literal(_) => None,
-        TemplatePart::Secret(name) => Some(name.as_str()),
+        TemplatePart::Secret { name, .. } => Some(name.as_str()),
     })
 }
 

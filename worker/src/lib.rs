@@ -21,3 +21,4 @@ mod session;
 mod threads;
 
 pub use local::{LocalWorker, WorkerOptions};
+pub use preflight::{Demand, ScenarioDemand};

@@ -10,25 +10,30 @@ use metrics::Layout;
 use plan::{LoadModel, Op, Origin, OriginId, RunPlan, ScenarioBody, ScenarioId, Scheme, Share, ShareError};
 use units::Bytes;
 
+use crate::launch::INTERVALS;
+
 /// What one share of a plan needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Demand {
-    pub(crate) scenarios: Vec<ScenarioDemand>,
+pub struct Demand {
+    /// What each scenario needs, in the plan's order.
+    pub scenarios: Vec<ScenarioDemand>,
     /// The destinations, by origin; two origins may differ in their TLS settings only.
-    pub(crate) destinations: Vec<String>,
-    pub(crate) threads: u32,
+    pub destinations: Vec<String>,
+    /// Engine threads.
+    pub threads: u32,
     /// Two when the target runs in this process, which holds the other end too.
-    pub(crate) handles_per_connection: u64,
-    pub(crate) recorder_bytes: u64,
+    pub handles_per_connection: u64,
+    /// What is recorded takes as much, in bytes.
+    pub recorder_bytes: u64,
 }
 
 /// What one scenario needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ScenarioDemand {
+pub struct ScenarioDemand {
     /// The most users of this share; `None` for as many as the machine can hold.
-    pub(crate) users: Option<u64>,
+    pub users: Option<u64>,
     /// Where its requests go.
-    pub(crate) origins: BTreeSet<OriginId>,
+    pub origins: BTreeSet<OriginId>,
 }
 
 /// What this machine has.
@@ -56,17 +61,11 @@ const MOST_AUTOMATIC_USERS: u64 = 100_000;
 const PROBES: usize = 32;
 
 impl Demand {
-    /// What `share` of `plan` needs on `threads` engine threads with `intervals` intervals each.
+    /// What `share` of `plan`, recorded as `layout` says, needs on `threads` engine threads.
     ///
     /// # Errors
     /// When there is no such share.
-    pub(crate) fn of(
-        plan: &RunPlan,
-        share: &Share,
-        layout: &Layout,
-        threads: u32,
-        intervals: usize,
-    ) -> Result<Self, ShareError> {
+    pub fn of(plan: &RunPlan, share: &Share, layout: &Layout, threads: u32) -> Result<Self, ShareError> {
         let scenarios = (0..).map(ScenarioId).zip(&plan.scenarios);
         let scenarios = scenarios.map(|(id, scenario)| {
             let dealing = scenario.load.deal(id, share, threads)?;
@@ -83,14 +82,10 @@ impl Demand {
         let interval = (layout.reserved_bytes() as u64).min(series * BYTES_PER_SERIES);
         Ok(Self {
             scenarios: scenarios.collect::<Result<_, _>>()?,
-            destinations: plan
-                .origins
-                .iter()
-                .map(|origin| format!("{}:{}", origin.host, origin.port))
-                .collect(),
+            destinations: plan.origins.iter().map(destination).collect(),
             threads,
             handles_per_connection: 1,
-            recorder_bytes: interval * intervals as u64 * u64::from(threads),
+            recorder_bytes: interval * INTERVALS as u64 * u64::from(threads),
         })
     }
 
@@ -146,14 +141,15 @@ impl Demand {
         findings
     }
 
-    /// Handles with `automatic` users where the plan does not say how many.
-    fn handles(&self, automatic: u64) -> u64 {
+    /// File handles with `automatic` users where the plan does not say how many.
+    pub fn handles(&self, automatic: u64) -> u64 {
         RESERVED_HANDLES
             + HANDLES_PER_THREAD * u64::from(self.threads)
             + self.connections(automatic) * self.handles_per_connection
     }
 
-    fn connections(&self, automatic: u64) -> u64 {
+    /// Connections with `automatic` users where the plan does not say how many.
+    pub fn connections(&self, automatic: u64) -> u64 {
         self.scenarios
             .iter()
             .map(|scenario| scenario.users.unwrap_or(automatic) * scenario.origins.len() as u64)
@@ -178,9 +174,15 @@ impl Demand {
             as u64
     }
 
-    fn memory(&self, automatic: u64) -> u64 {
-        let users: u64 = self.scenarios.iter().map(|scenario| scenario.users.unwrap_or(automatic)).sum();
-        self.recorder_bytes + users * BYTES_PER_USER
+    /// Bytes of memory, beside those of the program with nothing to do, with `automatic` users where the plan does not
+    /// say how many.
+    pub fn memory(&self, automatic: u64) -> u64 {
+        self.recorder_bytes + self.users(automatic) * BYTES_PER_USER
+    }
+
+    /// Users with `automatic` where the plan does not say how many.
+    pub fn users(&self, automatic: u64) -> u64 {
+        self.scenarios.iter().map(|scenario| scenario.users.unwrap_or(automatic)).sum()
     }
 }
 
@@ -189,6 +191,12 @@ fn origin(plan: &RunPlan, op: Op) -> Option<OriginId> {
         Op::Request(request) => Some(plan.requests[request.index()].origin),
         Op::Think { .. } => None,
     }
+}
+
+/// Host and port, IPv6 in brackets.
+fn destination(origin: &Origin) -> String {
+    let Origin { host, port, .. } = origin;
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 /// How many users of `scenario` each thread may have at most: an equal part of `automatic` where the plan does not
@@ -212,10 +220,10 @@ pub(crate) fn unreachable_origins(origins: &[Origin]) -> Vec<String> {
             Scheme::Http => "http",
             Scheme::Https => "https",
         };
+        let destination = destination(origin);
         Some(format!(
-            "target {scheme}://{}:{}: {error}; start it or mend the address, or leave this check out with \
-             `--no-preflight`",
-            origin.host, origin.port
+            "target {scheme}://{destination}: {error}; start it or mend the address, or leave this check out with \
+             `--no-preflight`"
         ))
     };
     let mut failed = Vec::new();

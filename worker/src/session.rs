@@ -100,9 +100,6 @@ enum State {
     Over,
 }
 
-/// How long what is in flight may take to end after a stop.
-const DRAIN: Nanos = Nanos::from_secs(2);
-
 /// From the instant at which what is in flight is cancelled to the end of every thread: 1 s for teardown, which the
 /// engine bounds itself, and half of the second that the controller then waits for the last fact.
 const TEARDOWN: Nanos = Nanos::from_millis(1_500);
@@ -171,7 +168,7 @@ impl Session {
             State::Armed { at } if now >= at => {
                 self.state = State::Running;
                 out.push(Output::Begin);
-                self.say(FactBody::Started { at }, out);
+                self.say(FactBody::Started { at: now }, out);
             }
             State::Stopping { deadline, .. } if now >= deadline => {
                 for (thread, _) in self.threads.iter().enumerate().filter(|(_, end)| end.is_none()) {
@@ -234,7 +231,7 @@ impl Session {
             State::Stopping { .. } | State::Closing | State::Over => return,
         };
         let (order, end) = match mode {
-            StopMode::Drain => (Order::Drain { until: now + DRAIN }, now + DRAIN),
+            StopMode::Drain => (Order::Drain { until: now + StopMode::DRAIN }, now + StopMode::DRAIN),
             StopMode::Cancel => (Order::Cancel, now),
         };
         out.push(Output::Order(order));

@@ -24,6 +24,18 @@ fn by_outcome() -> ByOutcome {
     ByOutcome { all: Some(times(10, 1.5)), succeeded: Some(times(9, 1.25)), ..ByOutcome::default() }
 }
 
+fn encoded() -> EncodedHistogram {
+    EncodedHistogram {
+        count: 9,
+        sum_ns: 22_500,
+        min_ns: 1_250,
+        max_ns: 8_750,
+        saturated: 0,
+        significant_digits: 3,
+        hdr_v2_deflate_base64: "HISTFAAAAAA=".into(),
+    }
+}
+
 /// A result in which every optional part is there at least once.
 fn sample() -> ResultFile {
     let iterations = IterationCounts {
@@ -163,6 +175,12 @@ fn sample() -> ResultFile {
                 response_time_us: Some(IntervalTimes { p50: 2.5, ..Default::default() }),
                 ..Default::default()
             }],
+            blocks: vec![Block {
+                first_second: 0,
+                last_second: 9,
+                response_time: Some(encoded()),
+                service_time: None,
+            }],
         },
         histograms: vec![Histogram {
             of: HistogramOf {
@@ -171,14 +189,8 @@ fn sample() -> ResultFile {
                 step: Some("list".into()),
                 outcome: OutcomeFilter::Succeeded,
             },
-            count: 9,
             censored: 0,
-            sum_ns: 22_500,
-            min_ns: 1_250,
-            max_ns: 8_750,
-            saturated: 0,
-            significant_digits: 3,
-            hdr_v2_deflate_base64: "HISTFAAAAAA=".into(),
+            values: encoded(),
         }],
         workers: vec![WorkerResult {
             name: "local".into(),

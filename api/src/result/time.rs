@@ -165,15 +165,23 @@ pub struct HistogramOf {
     pub outcome: OutcomeFilter,
 }
 
-/// All values of one series, in nanoseconds.
+/// All values of one series.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Histogram {
     /// What it is of.
     pub of: HistogramOf,
+    /// How many of the values are only lower bounds.
+    pub censored: u64,
+    /// The values.
+    #[serde(flatten)]
+    pub values: EncodedHistogram,
+}
+
+/// Many values, in nanoseconds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EncodedHistogram {
     /// How many values; exact.
     pub count: u64,
-    /// How many of them are only lower bounds.
-    pub censored: u64,
     /// The sum; exact, at most 2⁶⁴ − 1.
     pub sum_ns: u64,
     /// The smallest; exact.

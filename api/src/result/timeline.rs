@@ -3,11 +3,31 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::time::EncodedHistogram;
+
 /// The run over time, in bounded size however long it was.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Timeline {
     /// At most 3,600, in order of time and without gaps. Each covers a second; in longer runs, several.
     pub intervals: Vec<Interval>,
+    /// At most 128, in order of time and without gaps, with whole histograms. Each covers a second; in longer runs,
+    /// several.
+    #[serde(default)]
+    pub blocks: Vec<Block>,
+}
+
+/// The times of some seconds, for those who compute statistics over time. Of all scenarios, steps and outcomes; what
+/// is measured only. Censored times count as they were recorded.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Block {
+    /// The first second, counted from slot 0.
+    pub first_second: u32,
+    /// The last second, this one included.
+    pub last_second: u32,
+    /// Response times; `null` when no request ended.
+    pub response_time: Option<EncodedHistogram>,
+    /// Service times; `null` when no request ended.
+    pub service_time: Option<EncodedHistogram>,
 }
 
 /// What happened in some seconds. Counts are of all scenarios and of what is measured, unless named otherwise; levels
@@ -18,7 +38,8 @@ pub struct Interval {
     pub first_second: u32,
     /// The last second, this one included.
     pub last_second: u32,
-    /// Slots that came due (in closed models: users that became free for an iteration).
+    /// Slots that came due (in closed models: users that became free for an iteration). In the second in which a run is
+    /// stopped, also all that were left of its plan.
     pub planned: u64,
     /// Iterations that started.
     pub started: u64,

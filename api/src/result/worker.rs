@@ -16,7 +16,8 @@ pub struct WorkerResult {
     pub threads: u32,
     /// The most virtual users it could have had at once.
     pub max_vus: u32,
-    /// How late its first engine thread began against the agreed instant; `null` when it never began.
+    /// How late it took notice of the agreed instant of slot 0; `null` when it never came to that. Its engine threads go by
+    /// timers of their own: how late they are is the dispatch lag.
     pub start_offset_us: Option<f64>,
     /// Whether its part was received to the end: the totals it reported agree with the sum of what it sent.
     pub complete: bool,

@@ -3,7 +3,7 @@
 use metrics::{
     BrokenLedger, Catalog, Evaluation, LedgerName, Outcomes, Period, ScenarioTime, Threshold, UnsentReason,
 };
-use plan::{LoadModel, ScenarioId};
+use plan::LoadModel;
 use units::{Nanos, Ratio};
 
 use super::measured_windows;
@@ -22,6 +22,7 @@ pub(super) fn observations(sealed: &SealedRun, judged: &[(&Threshold, Evaluation
     let totals = sealed.merged.totals();
     let started = sealed.start.is_some();
     let iterations = totals.all_scenarios().iterations;
+    let unsent = |reason: UnsentReason| iterations.unsent[reason.index()].count;
     let requests = totals.all_steps().requests;
     let health = || sealed.sessions.iter().filter_map(|session| Some(&session.final_fact()?.health));
     let largest = |ratios: &mut dyn Iterator<Item = Ratio>| {
@@ -42,8 +43,11 @@ pub(super) fn observations(sealed: &SealedRun, judged: &[(&Threshold, Evaluation
         succeeded: !totals.nothing_succeeded(),
         closed_model: sealed.plan.scenarios.iter().any(|scenario| !scenario.load.is_open()),
         dispatch_lag_p99: lag.map(|estimate| estimate.value),
-        due: iterations.due.count,
-        generator_stall: iterations.unsent[UnsentReason::GeneratorStall.index()].count,
+        due: iterations
+            .due
+            .count
+            .saturating_sub(unsent(UnsentReason::Stopped) + unsent(UnsentReason::LeaseEnded)),
+        generator_stall: unsent(UnsentReason::GeneratorStall),
         attempted: requests.attempted,
         own_faults: requests.own_faults(),
         throttled: largest(
@@ -58,30 +62,15 @@ pub(super) fn observations(sealed: &SealedRun, judged: &[(&Threshold, Evaluation
     }
 }
 
-/// The plan's own count of slots against the ledgers': whoever loses a slot or sends one too many is found out here.
-fn missing_slots(sealed: &SealedRun) -> Vec<String> {
-    let totals = sealed.merged.totals();
-    let layout = totals.layout();
-    let mut broken = Vec::new();
-    // Scenarios that are counted together cannot be told apart.
-    let own =
-        if layout.folded_scenarios() > 0 { layout.scenario_slots() - 1 } else { layout.scenario_slots() };
-    for (index, scenario) in sealed.plan.scenarios.iter().enumerate().take(own) {
-        let planned = match (&scenario.load, sealed.plan.schedule(ScenarioId(index as u32))) {
-            (_, Some(schedule)) => schedule.total(),
-            (LoadModel::SharedIterations { iterations, .. }, None) => *iterations,
-            _ => continue,
-        };
-        let counts = totals.scenarios([index]);
-        let due = counts.iterations.due.count + counts.warm_up_iterations.due.count;
-        if due != planned {
-            broken.push(format!(
-                "the plan of scenario `{}` has {planned} iterations, but {due} came due",
-                scenario.name
-            ));
-        }
-    }
-    broken
+/// The plan's own count of iterations against the ledgers': whoever loses a slot or sends one too many is found out here.
+fn missing_slots(sealed: &SealedRun) -> impl Iterator<Item = String> {
+    let scenarios = &sealed.merged.totals().layout().catalog().scenarios;
+    let differing =
+        sealed.merged.planned_and_due(&sealed.plan).into_iter().filter(|(_, planned, due)| planned != due);
+    differing.map(|(slot, planned, due)| {
+        let name = &scenarios[slot].name;
+        format!("the plan of scenario `{name}` has {planned} iterations, but {due} came due")
+    })
 }
 
 fn broken_text(broken: &BrokenLedger, catalog: &Catalog) -> String {

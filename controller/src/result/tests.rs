@@ -287,13 +287,49 @@ fn every_series_with_a_value_is_there_as_a_histogram() {
         assert!(found.next().is_none(), "each series once");
         histogram
     };
-    let succeeded = find(Metric::ServiceTime, Some("list"), OutcomeFilter::Succeeded);
+    let succeeded = find(Metric::ServiceTime, Some("list"), OutcomeFilter::Succeeded).values;
     assert_eq!((succeeded.count, succeeded.min_ns, succeeded.max_ns), (19, 4_000_000, 4_000_000));
     assert_eq!((succeeded.sum_ns, succeeded.significant_digits, succeeded.saturated), (19 * 4_000_000, 3, 0));
     assert!(succeeded.hdr_v2_deflate_base64.starts_with("HISTF"), "the magic number of the encoding");
-    assert_eq!(find(Metric::ResponseTime, Some("list"), OutcomeFilter::Failed).count, 1);
-    assert_eq!(find(Metric::DispatchLag, None, OutcomeFilter::All).significant_digits, 2);
-    assert!(result.histograms.iter().all(|histogram| histogram.count > 0));
+    assert_eq!(find(Metric::ResponseTime, Some("list"), OutcomeFilter::Failed).values.count, 1);
+    assert_eq!(find(Metric::DispatchLag, None, OutcomeFilter::All).values.significant_digits, 2);
+    assert!(result.histograms.iter().all(|histogram| histogram.values.count > 0));
+}
+
+#[test]
+fn the_timeline_has_whole_histograms_too() {
+    let blocks = result_of(&all_but(Fate::Succeeds, &[])).timeline.blocks;
+    assert_eq!(
+        blocks.iter().map(|at| (at.first_second, at.last_second)).collect::<Vec<_>>(),
+        [(0, 0), (1, 1)]
+    );
+    let (response, service) =
+        (blocks[1].response_time.as_ref().unwrap(), blocks[1].service_time.as_ref().unwrap());
+    assert_eq!((response.count, response.min_ns, response.max_ns), (10, 4_100_000, 4_100_000));
+    assert_eq!((service.count, service.sum_ns, service.significant_digits), (10, 40_000_000, 3));
+    assert!(service.hdr_v2_deflate_base64.starts_with("HISTF"), "the magic number of the encoding");
+    assert_ne!(response.hdr_v2_deflate_base64, service.hdr_v2_deflate_base64);
+
+    let workload = workload("0s");
+    let silent = sealed(&workload, Nanos::ZERO, &[(0, Fate::Unsent(UnsentReason::Stopped))]);
+    assert_eq!(built(&silent, &workload).timeline.blocks[0].service_time, None);
+}
+
+#[test]
+fn what_a_stop_left_of_the_plan_does_not_hide_a_stall() {
+    let workload = workload("0s");
+    let fate = |n| match n {
+        0..4 => Fate::Succeeds,
+        4 => Fate::Unsent(UnsentReason::GeneratorStall),
+        _ => Fate::Unsent(UnsentReason::Stopped),
+    };
+    let slots: Vec<_> = (0..20).map(|n| (n, fate(n))).collect();
+    let mut run = sealed(&workload, Nanos::ZERO, &slots);
+    run.stopped_at = Some(START + Nanos::from_millis(450));
+    let result = built(&run, &workload);
+    let stall = |e: &&api::result::Evidence| e.key.as_deref() == Some("verdict.invalid.generator_stall");
+    let evidence = result.verdict.evidence.iter().find(stall).unwrap();
+    assert_eq!((evidence.measured, evidence.held), (0.2, false), "one of five");
 }
 
 #[test]

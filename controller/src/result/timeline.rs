@@ -1,10 +1,28 @@
 //! The run over time.
 
-use api::result::{Interval, IntervalTimes, Timeline};
-use metrics::{Quantiles, TimelineInterval};
+use api::result::{Block, Interval, IntervalTimes, Timeline};
+use metrics::{Quantiles, TimelineBlock, TimelineInterval};
+
+use super::times::encoded;
 
 pub(super) fn timeline(timeline: &metrics::Timeline) -> Timeline {
-    Timeline { intervals: timeline.intervals().map(|interval| of(&interval)).collect() }
+    Timeline {
+        intervals: timeline.intervals().map(|interval| of(&interval)).collect(),
+        blocks: timeline.blocks().map(|times| block(&times)).collect(),
+    }
+}
+
+fn block(times: &TimelineBlock) -> Block {
+    Block {
+        first_second: times.first,
+        last_second: times.last,
+        response_time: encoded(times.response_time.moments(), times.response_time.shape(), || {
+            times.response_time.to_base64()
+        }),
+        service_time: encoded(times.service_time.moments(), times.service_time.shape(), || {
+            times.service_time.to_base64()
+        }),
+    }
 }
 
 fn of(interval: &TimelineInterval) -> Interval {

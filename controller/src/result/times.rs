@@ -1,9 +1,10 @@
 //! Times: statistics as summaries, and as histograms.
 
 use api::result::{
-    ByOutcome, Histogram, HistogramOf, Metric, OutcomeFilter, Percentile, PhaseTimes, TimeSummary,
+    ByOutcome, EncodedHistogram, Histogram, HistogramOf, Metric, OutcomeFilter, Percentile, PhaseTimes,
+    TimeSummary,
 };
-use metrics::{Outcomes, ScenarioTime, Shape, StepTime, TimeStats, Totals};
+use metrics::{Moments, Outcomes, ScenarioTime, Shape, StepTime, TimeStats, Totals};
 
 /// The summary of times; `None` without any.
 pub(super) fn summary(stats: &TimeStats) -> Option<TimeSummary> {
@@ -118,17 +119,24 @@ fn views(is_split: bool) -> &'static [(OutcomeFilter, Outcomes)] {
 }
 
 fn histogram(of: HistogramOf, shape: Shape, stats: &TimeStats) -> Option<Histogram> {
-    let moments = stats.moments();
-    (moments.count > 0).then(|| Histogram {
-        of,
+    let values = encoded(&stats.moments(), shape, || stats.to_base64())?;
+    Some(Histogram { of, censored: stats.censored(), values })
+}
+
+/// The values of a histogram; `None` without any.
+pub(super) fn encoded(
+    moments: &Moments,
+    shape: Shape,
+    base64: impl FnOnce() -> String,
+) -> Option<EncodedHistogram> {
+    (moments.count > 0).then(|| EncodedHistogram {
         count: moments.count,
-        censored: stats.censored(),
         sum_ns: u64::try_from(moments.sum).unwrap_or(u64::MAX),
         min_ns: moments.min,
         max_ns: moments.max,
         saturated: moments.overflow,
         significant_digits: shape.significant_digits(),
-        hdr_v2_deflate_base64: stats.to_base64(),
+        hdr_v2_deflate_base64: base64(),
     })
 }
 

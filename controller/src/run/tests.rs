@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use api::Condition;
 use control::{Command, CommandBody, Fact, FactBody, FinalFact, Refusal, StopMode, WorkerId};
-use metrics::{ErrorClass, Layout};
+use metrics::{ErrorClass, Layout, UnsentReason};
 use units::{Nanos, Timestamp};
 
 use super::*;
@@ -304,6 +304,20 @@ fn a_run_is_shown_once_a_second_while_there_is_load() {
     let times = views[0].response_time.unwrap();
     assert!(!times.p50.is_lower_bound() && times.p99.is_lower_bound());
     assert_eq!((views[0].phase, views[2].phase), (LivePhase::Running, LivePhase::Ending));
+}
+
+#[test]
+fn only_slots_that_the_generator_missed_are_shown_as_such() {
+    let mut bench = Bench::running();
+    let unsent = |n, reason| (n, Fate::Unsent(reason));
+    let slots = [unsent(0, UnsentReason::GeneratorStall), unsent(1, UnsentReason::Stopped)];
+    bench.measured(0, 0, &slots);
+    bench.pass(Nanos::SECOND);
+    let view = bench.out.iter().find_map(|output| match output {
+        Output::Live(view) => Some(view),
+        _ => None,
+    });
+    assert_eq!(view.unwrap().unsent, 1);
 }
 
 #[test]

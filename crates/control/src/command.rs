@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use plan::Share;
-use units::Timestamp;
+use units::{Nanos, Timestamp};
 
 use crate::{CommandId, RunId};
 
@@ -64,10 +64,15 @@ pub struct FileContent {
 /// How load ends before its natural end, mildest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum StopMode {
-    /// No new iterations; what is in flight has 2 s to end.
+    /// No new iterations; what is in flight has [`StopMode::DRAIN`] to end.
     Drain,
     /// What is in flight is cancelled at once.
     Cancel,
+}
+
+impl StopMode {
+    /// How long what is in flight may take to end after a [`StopMode::Drain`]: both sides go by it.
+    pub const DRAIN: Nanos = Nanos::from_secs(2);
 }
 
 #[cfg(test)]

@@ -29,7 +29,8 @@ pub enum FactBody {
     Refused(Refusal),
     /// The schedule has begun.
     Started {
-        /// The instant the first engine thread began, on the controller's clock as the worker knows it.
+        /// When the worker took notice of slot 0, on the controller's clock as the worker knows it. Its engine threads go by
+        /// timers of their own.
         at: Timestamp,
     },
     /// What was measured in some intervals.
@@ -97,7 +98,7 @@ pub struct FinalFact {
     pub health: WorkerHealth,
     /// Faults of the generator that ended something early, one line each.
     pub faults: Vec<String>,
-    /// Whether a task panicked outside of an execution or an engine thread ended by a panic.
+    /// Whether an engine thread ended by a panic; one of a task, where the engine catches it, is an outcome.
     pub panicked: bool,
 }
 

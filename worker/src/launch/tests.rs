@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
 
 use control::FileContent;
-use plan::{LoadModel, OriginId, Program, ScenarioPlan, Seed, Share, StatusSet, Step, StepId, TemplatePart};
+use plan::{
+    Encoding, LoadModel, OriginId, Program, ScenarioPlan, Seed, Share, StatusSet, Step, StepId, TemplatePart,
+};
 use units::Nanos;
 use uuid::Uuid;
 
@@ -25,7 +27,8 @@ fn plan(body: ScenarioBody) -> RunPlan {
 }
 
 fn secret(name: &str) -> Template {
-    Template { parts: vec![TemplatePart::Literal(b"x".to_vec()), TemplatePart::Secret(name.into())] }
+    let secret = TemplatePart::Secret { name: name.into(), encoding: Encoding::AsIs };
+    Template { parts: vec![TemplatePart::Literal(b"x".to_vec()), secret] }
 }
 
 #[test]

@@ -129,4 +129,6 @@ fn an_origin_that_does_not_listen_is_named_with_its_cure() {
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].starts_with(&format!("target http://127.0.0.1:{closed}: ")), "{lines:?}");
     assert!(lines[0].contains("refused") && lines[0].contains("--no-preflight"), "{lines:?}");
+    let ipv6 = unreachable_origins(&[Origin { host: "::1".into(), ..origin_at(closed) }]);
+    assert!(ipv6[0].starts_with(&format!("target http://[::1]:{closed}: ")), "{ipv6:?}");
 }

@@ -160,7 +160,10 @@ fn a_run_goes_from_joining_to_its_last_word() {
     assert_eq!(play.done(), ["1:joined", "prepare", "launch", "2:prepared", "start at 1000"]);
     play.tick(1_001);
     assert_eq!(play.done(), ["begin", "3:started"]);
-    assert!(matches!(play.facts.last().unwrap().body, FactBody::Started { at: start } if start == at(1_000)));
+    assert!(
+        matches!(play.facts.last().unwrap().body, FactBody::Started { at: start } if start == at(1_001)),
+        "as it was"
+    );
     play.end(1, finished(10, 5));
     assert_eq!(play.done(), Vec::<String>::new());
     play.end(0, finished(30, 15));

@@ -1,6 +1,9 @@
 //! Workers that refuse, fail, disagree or fall silent.
 
+use plan::LoadModel;
+
 use super::*;
+use crate::fixture::plan;
 
 #[test]
 fn totals_that_are_not_the_sum_of_the_reports_are_an_internal_error() {
@@ -83,6 +86,18 @@ fn a_lost_worker_seals_the_run_with_what_was_received_and_says_what_is_missing()
     assert_eq!((ledger.due.count, ledger.started.count, ledger.unaccounted), (20, 2, 18));
     assert_eq!(ledger.check_closed(), Ok(()), "what is unaccounted for is said, not hidden");
     assert!(!sealed.sessions[0].is_complete());
+}
+
+#[test]
+fn what_a_lost_worker_left_of_a_quota_is_unaccounted_for() {
+    let mut plan = plan();
+    plan.scenarios[0].load =
+        LoadModel::SharedIterations { vus: 2, iterations: 9, max_duration: Nanos::from_secs(60) };
+    let mut bench = Bench::running_as(RunSpec { plan: Arc::new(plan), ..spec(&["a"]) });
+    bench.measured(0, 0, &[(0, OK), (1, OK)]);
+    bench.input(Input::Lost { worker: bench.worker(0), reason: "its thread ended".to_owned() });
+    let ledger = bench.sealed().merged.totals().all_scenarios().iterations;
+    assert_eq!((ledger.due.count, ledger.started.count, ledger.unaccounted), (9, 2, 7));
 }
 
 #[test]
