@@ -95,6 +95,13 @@ pub(crate) fn tell_code(console: &Console, code: ExitCode) {
     }
 }
 
+/// Ends the process because the user wants no more of it: what it was at is lost.
+pub(crate) fn leave_at_once(console: &Console) -> ! {
+    console.status("");
+    tell_code(console, ExitCode::StoppedBySignal);
+    std::process::exit(i32::from(ExitCode::StoppedBySignal.code()))
+}
+
 fn dispatch(process: &Process, command: &Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Run(args) => commands::run::run(process, args),
@@ -119,6 +126,11 @@ fn refuse(error: &clap::Error) -> ExitCode {
     }
     match print_to_stdout(&error.render().to_string()) {
         Ok(()) => ExitCode::Passed,
-        Err(_) => ExitCode::InternalError,
+        Err(error) => {
+            let console = Console::stderr(true, false);
+            console.complain(&format!("cannot print the help: {error}"));
+            tell_code(&console, ExitCode::InternalError);
+            ExitCode::InternalError
+        }
     }
 }

@@ -16,7 +16,7 @@ use target::Target;
 use units::{Clock, MonotonicClock, Timestamp};
 use worker::{LocalWorker, WorkerOptions};
 
-use crate::app::{Process, tell_code};
+use crate::app::{Process, leave_at_once};
 use crate::args::OutputArgs;
 use crate::conduct::{Conducted, conduct};
 use crate::demo;
@@ -179,11 +179,7 @@ fn listen(process: &Process) -> anyhow::Result<Signals> {
     let react = move |count| match count {
         1 => console.say("stopping: what is in flight has 2 s to end; a second signal cancels it"),
         2 => console.say("cancelling what is in flight; a third signal leaves without a result"),
-        _ => {
-            console.status("");
-            tell_code(&console, ExitCode::StoppedBySignal);
-            std::process::exit(i32::from(ExitCode::StoppedBySignal.code()));
-        }
+        _ => leave_at_once(&console),
     };
     Signals::listen(react).context("cannot take signals")
 }
@@ -196,7 +192,7 @@ fn overrides(loaded: &Loaded) -> Vec<Override> {
             Origin::Flag(flag) => flag,
             Origin::Default | Origin::File { .. } => return None,
         };
-        Some(Override { path: value.path, value: value.value, origin })
+        Some(Override { path: value.path.to_string(), value: value.value, origin })
     });
     given.collect()
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use api::ExitCode;
+use rustix::io::Errno;
 
 /// A command's failure: the code it ends with and what to tell the user.
 #[derive(Debug)]
@@ -39,11 +40,21 @@ impl Failure {
     }
 }
 
-/// Whatever nobody foresaw is an internal error.
+/// Whatever nobody foresaw is an internal error, unless this machine gives too little.
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         // The chain in one line: what was being done, then why it could not be.
-        Self { code: ExitCode::InternalError, message: format!("{error:#}") }
+        let message = format!("{error:#}");
+        let cause = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>());
+        match cause.and_then(Errno::from_io_error) {
+            Some(Errno::MFILE | Errno::NFILE) => {
+                Self::invalid(message + "; raise the limit with `ulimit -n`")
+            }
+            Some(Errno::AGAIN | Errno::NOMEM) => {
+                Self::invalid(message + "; raise the limits on memory and threads (`ulimit -v`, `ulimit -u`)")
+            }
+            _ => Self { code: ExitCode::InternalError, message },
+        }
     }
 }
 
@@ -59,5 +70,17 @@ mod tests {
             Err::<(), _>(std::io::Error::other("disk on fire")).context("cannot write x").unwrap_err();
         let failure = Failure::from(error);
         assert_eq!((failure.code().code(), failure.message()), (1, "cannot write x: disk on fire"));
+    }
+
+    #[test]
+    fn a_limit_of_the_machine_is_no_fault_of_the_program_and_is_told_with_its_cure() {
+        let check = |errno: Errno, cure: &str| {
+            let error = Err::<(), _>(std::io::Error::from(errno)).context("cannot take signals").unwrap_err();
+            let failure = Failure::from(error);
+            assert_eq!(failure.code(), ExitCode::InvalidInput);
+            assert!(failure.message().contains(cure), "{}", failure.message());
+        };
+        check(Errno::MFILE, "ulimit -n");
+        check(Errno::AGAIN, "ulimit -u");
     }
 }

@@ -174,8 +174,7 @@ impl Drop for Output {
 }
 
 fn file_place(path: &Path, run: RunId) -> Result<Place, OutputError> {
-    // Through a link to what it names, so that renaming replaces the file and not the link.
-    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let path = behind_links(path).map_err(cannot("write", path))?;
     match fs::metadata(&path).map(|meta| meta.file_type()) {
         Ok(kind) if kind.is_dir() => {
             let error = io::Error::from(io::ErrorKind::IsADirectory);
@@ -189,6 +188,23 @@ fn file_place(path: &Path, run: RunId) -> Result<Place, OutputError> {
         Ok(_) | Err(_) => Pending::create(path, run).map(Place::File),
     }
 }
+
+/// What `path` names when links are followed, also one to a file that is not there yet: renaming replaces the file and
+/// not the link.
+fn behind_links(path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        match fs::read_link(&path) {
+            // A link is relative to its folder; an absolute one replaces the whole path.
+            Ok(named) => path = path.with_file_name("").join(named),
+            Err(_) => return Ok(path),
+        }
+    }
+    Err(io::Error::other("too many links one after another"))
+}
+
+/// As many as Linux itself follows.
+const MOST_LINKS: usize = 40;
 
 impl Pending {
     fn create(path: PathBuf, run: RunId) -> Result<Self, OutputError> {

@@ -1,10 +1,11 @@
-//! SIGINT and SIGTERM, counted: what they ask for is up to who listens.
+//! SIGINT, SIGTERM and SIGHUP, counted: what they ask for is up to who listens.
 //!
 //! They are taken on a thread of their own, so that a reaction works even when everything else hangs.
 
 use std::io;
 use std::thread;
 
+use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -26,9 +27,13 @@ impl Signals {
         let (sender, count) = watch::channel(0);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
         // Registered before the thread starts: a signal right after this call is not lost.
-        let (mut interrupt, mut terminate) = {
+        let (mut interrupt, mut terminate, mut hangup) = {
             let _guard = runtime.enter();
-            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
+            // A file that grows beyond a limit is an error where it is written, not the end of the process.
+            drop(signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))?);
+            // Who starts a program with `nohup` wants it to outlive its terminal.
+            let hangup = if is_ignored(Signal::HUP) { None } else { Some(signal(SignalKind::hangup())?) };
+            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, hangup)
         };
         thread::Builder::new().name("signals".to_owned()).spawn(move || {
             runtime.block_on(async {
@@ -36,6 +41,7 @@ impl Signals {
                     tokio::select! {
                         _ = interrupt.recv() => {}
                         _ = terminate.recv() => {}
+                        () = next(&mut hangup) => {}
                     }
                     sender.send_replace(count);
                     react(count);
@@ -43,11 +49,6 @@ impl Signals {
             });
         })?;
         Ok(Self { count, told: 0 })
-    }
-
-    /// Signals nobody sends, for runs that are not to be stopped.
-    pub(crate) fn none() -> Self {
-        Self { count: watch::channel(0).1, told: 0 }
     }
 
     /// Waits for the next one; forever, if none can come. Each is told once, also when several came at once.
@@ -61,6 +62,26 @@ impl Signals {
     }
 }
 
+/// Waits for the next of these signals; forever, if they are not taken.
+async fn next(signals: &mut Option<tokio::signal::unix::Signal>) {
+    match signals {
+        Some(signals) => drop(signals.recv().await),
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether this process was started with `signal` ignored.
+fn is_ignored(signal: Signal) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    is_in_mask(&status, "SigIgn:", signal)
+}
+
+/// Whether `signal` is in the mask called `name` of a `/proc/PID/status`.
+fn is_in_mask(status: &str, name: &str, signal: Signal) -> bool {
+    let mask = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix(name)?.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal.as_raw() - 1) & 1 == 1)
+}
+
 #[cfg(test)]
 mod tests {
     use std::future::Future;
@@ -71,6 +92,14 @@ mod tests {
 
     fn is_told(signals: &mut Signals) -> bool {
         pin!(signals.next()).poll(&mut Context::from_waker(Waker::noop())) == Poll::Ready(())
+    }
+
+    #[test]
+    fn the_kernel_says_what_is_ignored() {
+        let status = "Name:\tx\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000001001\nSigCgt:\t0\n";
+        assert!(is_in_mask(status, "SigIgn:", Signal::HUP) && is_in_mask(status, "SigIgn:", Signal::PIPE));
+        assert!(!is_in_mask(status, "SigIgn:", Signal::INT) && !is_in_mask(status, "SigBlk:", Signal::HUP));
+        assert!(!is_in_mask("", "SigIgn:", Signal::HUP));
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! From the command line to a workload: reads the file, gathers what replaces values of it, shows what is wrong.
 
-use std::fs::File;
-use std::io::Read;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::OFlags;
 use scenario::{
     Diagnostic, Diagnostics, Environment, FileAccess, Folder, Loaded, Overrides, Severity, Source,
 };
@@ -71,6 +74,9 @@ fn overrides(args: &WorkloadArgs, out: Option<&str>) -> Overrides {
     if let Some(threads) = args.threads {
         overrides.set("--threads", "threads", threads.to_string());
     }
+    if let Some(pacing) = args.pacing {
+        overrides.set("--pacing", "pacing", pacing.word());
+    }
     if let Some(out) = out {
         overrides.set("--out", "out", out);
     }
@@ -84,27 +90,38 @@ fn overrides(args: &WorkloadArgs, out: Option<&str>) -> Overrides {
     overrides
 }
 
-/// Reads a scenario file, at most [`MAX_FILE_BYTES`] of it: what names a device must not fill the memory.
+/// Reads a scenario file, not much more of it than a scenario may have: what names a device must not fill the memory.
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    let invalid = |error: std::io::Error| {
+    let invalid = |error: io::Error| {
         let hint = match error.kind() {
-            std::io::ErrorKind::NotFound => "; check the path, or write a file with `loadgen new`",
-            std::io::ErrorKind::IsADirectory => "; name a file in it",
+            io::ErrorKind::NotFound => "; check the path, or write a file with `loadgen new`",
+            io::ErrorKind::IsADirectory => "; name a file in it",
+            io::ErrorKind::TimedOut => "; is something writing into this pipe?",
             _ => "",
         };
         Failure::invalid(format!("cannot read the scenario file `{}`: {error}{hint}", path.display()))
     };
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(invalid)?;
-    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(invalid)?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(Failure::invalid(format!(
-            "the scenario file `{}` has more than {MAX_FILE_BYTES} bytes; that is no scenario",
-            path.display()
-        )));
-    }
+    // Not blocking, or opening a pipe that nobody writes to would wait forever. Other files do not know the difference.
+    let file = OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path);
+    let file = Awaited(file.map_err(invalid)?);
+    file.take(Source::MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(invalid)?;
     Ok(bytes)
 }
 
-/// Far above any scenario a person or a generator has written; also what is read of a device.
-const MAX_FILE_BYTES: u64 = 8 << 20;
+/// A file that is opened without blocking, and read as if it blocked; but not forever.
+struct Awaited(File);
+
+impl Read for Awaited {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let limit = Timespec { tv_sec: LONGEST_SILENCE_SECS, tv_nsec: 0 };
+        if poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&limit))? == 0 {
+            let message = format!("nothing came for {LONGEST_SILENCE_SECS} s");
+            return Err(io::Error::new(io::ErrorKind::TimedOut, message));
+        }
+        self.0.read(buffer)
+    }
+}
+
+/// How long a writer into a pipe may be silent.
+const LONGEST_SILENCE_SECS: i64 = 5;

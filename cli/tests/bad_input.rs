@@ -43,8 +43,19 @@ fn files_that_are_no_scenario() {
 fn a_huge_file_and_an_endless_one_are_refused_quickly() {
     let place = Place::new("huge");
     place.write("huge.yaml", vec![b'#'; 50 << 20]);
-    refused(&place, &["run", "huge.yaml"], &["that is no scenario"]);
-    refused(&place, &["run", "/dev/zero"], &["that is no scenario"]);
+    refused(&place, &["run", "huge.yaml"], &["more than 10485760 bytes"]);
+    refused(&place, &["run", "/dev/zero"], &["more than 10485760 bytes"]);
+}
+
+#[test]
+fn a_pipe_is_read_to_its_end_but_not_waited_for_forever() {
+    let place = Place::new("fifo");
+    place.write("s.yaml", scenario("http://127.0.0.1:1", "/", "1/s", "1s"));
+    let mut command = place.command("/bin/sh");
+    command.args(["-c", &format!("cat s.yaml | '{BINARY}' validate /dev/stdin")]);
+    Running::of(command).wait().expect(0);
+    assert!(Command::new("mkfifo").arg(place.join("pipe")).status().unwrap().success());
+    refused(&place, &["run", "pipe"], &["`pipe`", "is something writing"]);
 }
 
 #[test]
@@ -123,6 +134,22 @@ fn too_few_file_handles_for_the_plan_are_told_with_both_numbers() {
     assert!(outcome.stderr.contains("5000") || outcome.stderr.contains("5,000"), "{}", outcome.stderr);
     assert!(outcome.stderr.contains("256"), "{}", outcome.stderr);
     assert_eq!(target.stats().arrivals, 0);
+}
+
+#[test]
+fn a_limit_that_leaves_nothing_to_run_with_is_told_with_its_cure() {
+    let place = Place::new("few-handles");
+    place.write("s.yaml", scenario("demo://", "/", "10/s", "200ms"));
+    for handles in [8, 20] {
+        let mut command = place.command("/bin/sh");
+        let run = "run s.yaml --no-preflight --no-out --quiet";
+        command.args(["-c", &format!("ulimit -n {handles} && exec '{BINARY}' {run}")]);
+        let outcome = Running::of(command).wait();
+        assert!(matches!(outcome.code, Some(104 | 1)), "{outcome:#?}");
+        assert!(!outcome.stderr.contains("panicked"), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("exit code "), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("Too many open files"), "{}", outcome.stderr);
+    }
 }
 
 #[test]

@@ -4,12 +4,14 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod bad_input;
+mod engine_threads;
 mod exit_codes;
 mod harness;
 mod help;
 mod http_mode;
 mod https;
 mod logs;
+mod long_plans;
 mod new_file;
 mod output_files;
 mod quick_start;

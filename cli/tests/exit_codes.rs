@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use api::result::ResultFile;
 use rustix::process::Signal;
 
 use crate::harness::{BINARY, Place, pause, scenario, target};
@@ -49,23 +50,29 @@ fn flags_that_cannot_be_understood_end_with_2() {
 
 #[test]
 fn a_generator_that_stood_still_ends_with_113_and_says_what_to_change() {
-    let place = Place::new("stall");
-    let target = target();
-    place.write("s.yaml", judged(&scenario(&target.url(), "/", "200/s", "3s")));
-    let mut running = place.start(&["run", "s.yaml", "--quiet", "--no-out", "--format", "json"]);
-    running.wait_for_stderr("load started");
-    running.signal(Signal::STOP);
-    // What stands still is the generator; how long exactly does not matter, only that it is beyond max_catch_up.
-    pause(Duration::from_secs(1));
-    running.signal(Signal::CONT);
-    let outcome = running.wait().expect(113);
-    let result = outcome.result();
+    let result = stopped_for(Duration::from_secs(1), "3s");
     assert!(result.totals.iterations.unsent.generator_stall > 100, "{:?}", result.totals.iterations);
-    assert!(result.totals.iterations.balanced);
     let evidence =
         result.verdict.evidence.iter().find(|evidence| !evidence.held && evidence.key.is_some()).unwrap();
     assert!(evidence.measured > evidence.limit);
     assert!(evidence.key.as_deref().unwrap().starts_with("verdict."), "{evidence:?}");
+}
+
+/// The result of a run of `lasting` at 200/s whose generator stands still for `stopped`.
+fn stopped_for(stopped: Duration, lasting: &str) -> ResultFile {
+    let place = Place::new("stall");
+    let target = target();
+    place.write("s.yaml", judged(&scenario(&target.url(), "/", "200/s", lasting)));
+    let mut running = place.start(&["run", "s.yaml", "--quiet", "--no-out", "--format", "json"]);
+    running.wait_for_stderr("load started");
+    running.signal(Signal::STOP);
+    // How long exactly does not matter, only that it is beyond max_catch_up.
+    pause(stopped);
+    running.signal(Signal::CONT);
+    let result = running.wait().expect(113).result();
+    assert!(result.totals.iterations.balanced && result.totals.requests.balanced, "{:#?}", result.totals);
+    assert_eq!(result.totals.requests.attempted, target.stats().arrivals);
+    result
 }
 
 /// The scenario with the bounds that users have.
@@ -83,6 +90,17 @@ fn version_and_help_end_with_0() {
 }
 
 mod bounded {
+    #[test]
+    #[ignore = "a generator that stands still for 5 s"]
+    fn a_generator_that_stood_still_for_five_seconds_bursts_nothing_and_loses_no_slot() {
+        let result = stopped_for(Duration::from_secs(5), "8s");
+        let iterations = &result.totals.iterations;
+        assert_eq!(iterations.due, 1_600);
+        // 4.9 s at 200/s were beyond max_catch_up; with them only what this machine itself was late.
+        assert!((980..1_400).contains(&iterations.unsent.generator_stall), "{iterations:?}");
+        assert_eq!(iterations.started + iterations.unsent.generator_stall, 1_600, "{iterations:?}");
+    }
+
     use super::*;
     use crate::harness::Running;
 

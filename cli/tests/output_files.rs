@@ -65,6 +65,30 @@ fn a_disk_that_is_full_at_the_end_costs_the_exit_code_and_not_the_result() {
 }
 
 #[test]
+fn a_limit_on_the_size_of_files_costs_the_exit_code_and_not_the_result() {
+    let place = Place::new("file-size");
+    let target = target();
+    place.write("s.yaml", scenario(&target.url(), "/", "50/s", "200ms"));
+    let mut command = place.command("/bin/sh");
+    command.args(["-c", &format!("ulimit -f 1 && exec '{BINARY}' run s.yaml --quiet --out r.json")]);
+    let outcome = Running::of(command).wait().expect(1);
+    assert!(outcome.stderr.contains("printed to stdout instead"), "{}", outcome.stderr);
+    assert_eq!(outcome.result().totals.requests.attempted, 10);
+    assert!(!place.join("r.json").exists());
+}
+
+#[test]
+fn a_stdout_that_takes_nothing_is_told() {
+    let place = Place::new("stdout");
+    for args in ["--help", "schema", "completions bash"] {
+        let mut command = place.command("/bin/sh");
+        command.args(["-c", &format!("exec '{BINARY}' {args} > /dev/full")]);
+        let outcome = Running::of(command).wait().expect(1);
+        assert!(outcome.stderr.contains("cannot print"), "{}", outcome.stderr);
+    }
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_failure() {
     let place = Place::new("pipe");
     let mut command = place.command("/bin/sh");

@@ -2,6 +2,15 @@
 
 use crate::harness::Place;
 
+#[test]
+fn a_signal_ends_a_selftest_at_once() {
+    let place = Place::new("selftest-stop");
+    let mut running = place.start(&["selftest", "--quick"]);
+    running.wait_for_stderr("fixed delay");
+    running.signal(rustix::process::Signal::INT);
+    running.wait().expect(105);
+}
+
 mod bounded {
     use super::*;
 

@@ -51,6 +51,20 @@ thresholds:
 ";
 
 #[test]
+fn pacing_is_a_flag_of_files_and_of_one_line_runs() {
+    let place = Place::new("pacing");
+    place.write("shop.yaml", SHOP);
+    let resolved = place.loadgen(&["validate", "shop.yaml", "--resolved", "--pacing", "precise"]).expect(0);
+    let line = resolved.stdout.lines().find(|line| line.starts_with("pacing:")).unwrap_or_default();
+    assert!(line.starts_with("pacing: precise") && line.ends_with("# --pacing"), "{}", resolved.stdout);
+    let args = ["http", "demo://", "-n", "5", "--pacing", "precise", "--quiet", "--out", "-"];
+    let result = place.loadgen(&args).expect_load().result();
+    let given: Vec<_> =
+        result.overrides.iter().filter(|given| given.path == "pacing").map(|given| &*given.value).collect();
+    assert_eq!(given, ["\"precise\""]);
+}
+
+#[test]
 fn a_plan_is_the_same_text_every_time() {
     let place = Place::new("plan");
     place.write("shop.yaml", SHOP);

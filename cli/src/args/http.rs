@@ -3,7 +3,7 @@
 use clap::Args;
 use units::{Nanos, Rate};
 
-use super::run::OutputArgs;
+use super::run::{OutputArgs, Pacing};
 use super::value::count;
 
 /// Flags of `loadgen http`.
@@ -68,6 +68,9 @@ pub(crate) struct HttpArgs {
     /// Engine threads; by default one per allowed CPU less one, at least one
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) threads: Option<u32>,
+    /// `balanced`: starts are tens of microseconds late; `precise`: a few, for a whole CPU per thread [default: balanced]
+    #[arg(long, value_name = "MODE", value_enum)]
+    pub(crate) pacing: Option<Pacing>,
     /// Skip the checks of handles, ports, memory, names and reachability before the first request
     #[arg(long)]
     pub(crate) no_preflight: bool,

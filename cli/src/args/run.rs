@@ -7,6 +7,23 @@ use units::{Nanos, Rate};
 
 use super::value::KeyValue;
 
+/// How slots are released.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Pacing {
+    Balanced,
+    Precise,
+}
+
+impl Pacing {
+    /// The word for it in a scenario file.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Balanced => "balanced",
+            Self::Precise => "precise",
+        }
+    }
+}
+
 /// Flags of `loadgen run`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -63,6 +80,9 @@ pub(crate) struct WorkloadArgs {
     /// Engine threads; by default one per allowed CPU less one, at least one
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) threads: Option<u32>,
+    /// `balanced`: starts are tens of microseconds late; `precise`: a few, for a whole CPU per thread [default: balanced]
+    #[arg(long, value_name = "MODE", value_enum)]
+    pub(crate) pacing: Option<Pacing>,
 }
 
 /// What a run prints and writes.

@@ -39,6 +39,7 @@ fn options(args: &HttpArgs) -> HttpOptions {
         resolve: args.resolve.clone(),
         seed: args.seed,
         threads: args.threads,
+        pacing: args.pacing.map(|pacing| pacing.word().to_owned()),
         out: args.output.out.clone(),
     }
 }

@@ -22,7 +22,7 @@ pub(crate) fn plan(process: &Process, args: &PlanArgs) -> Result<ExitCode, Failu
     // Nothing is sent: any address stands for the one the built-in target would have.
     resolved.replace_demo_target(&demo::placeholder());
     let plan = scenario::compile(&resolved, &loaded.files).map_err(Failure::invalid)?;
-    let forecast = Forecast::of(&workload, &loaded.files, &plan);
+    let forecast = Forecast::of(&workload, &loaded.files, &plan).map_err(Failure::invalid)?;
     let text = match args.format {
         ListingFormat::Text => listing::text(&forecast),
         ListingFormat::Json => {

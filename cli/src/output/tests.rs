@@ -101,3 +101,22 @@ fn flags_and_keys_name_the_destination() {
     assert_eq!(Destination::of(false, Some("x")), Destination::File("x".into()));
     assert_eq!(Destination::of(false, None), Destination::Folder);
 }
+
+#[test]
+fn a_link_stays_and_what_it_names_is_written_whether_it_is_there_or_not() {
+    let scratch = Scratch::new("links");
+    fs::create_dir(scratch.0.join("folder")).unwrap();
+    symlink("folder/there.json", scratch.0.join("link")).unwrap();
+    symlink("link", scratch.0.join("second")).unwrap();
+    for content in ["first", "again"] {
+        let mut output = prepare(&Destination::File("second".into()), &scratch.0).unwrap();
+        assert_eq!(output.write(content).unwrap(), Some(scratch.0.join("folder/there.json")));
+        assert_eq!(fs::read_to_string(scratch.0.join("folder/there.json")).unwrap(), content);
+    }
+    assert_eq!(fs::read_link(scratch.0.join("link")).unwrap(), Path::new("folder/there.json"));
+    symlink("round", scratch.0.join("round")).unwrap();
+    assert!(prepare(&Destination::File("round".into()), &scratch.0).is_err());
+    symlink("nowhere/x", scratch.0.join("broken")).unwrap();
+    let error = prepare(&Destination::File("broken".into()), &scratch.0).unwrap_err().to_string();
+    assert!(error.contains("make its folder first"), "{error}");
+}

@@ -213,7 +213,7 @@ impl Compiler<'_> {
         let has_type = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
         let default_type = content_type.filter(|_| !has_type);
         let default_type = default_type.map(|value| ("content-type".to_owned(), Template::literal(value)));
-        let written = headers.iter().map(|(name, value)| (name.clone(), template(value, str::to_owned)));
+        let written = headers.iter().map(|(name, value)| (name.clone(), template(value)));
         self.plan.requests.push(RequestPlan {
             step,
             origin,

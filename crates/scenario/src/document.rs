@@ -127,7 +127,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<&str, SyntaxError> {
         end: 0,
     };
     if bytes.len() > MAX_BYTES {
-        return Err(too_large(bytes.len(), MAX_BYTES));
+        return Err(too_large(MAX_BYTES));
     }
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let utf16 = bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]);
@@ -149,10 +149,10 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<&str, SyntaxError> {
 }
 
 /// The refusal of a text that has more bytes than are read.
-pub(crate) fn too_large(bytes: usize, most: usize) -> SyntaxError {
+pub(crate) fn too_large(most: usize) -> SyntaxError {
     SyntaxError {
         code: "file-too-large",
-        message: format!("the file has {bytes} bytes; at most {most} are read"),
+        message: format!("the file has more than {most} bytes, the most that a scenario may have"),
         help: Some("a scenario describes a load in a few lines; is this the right file?".to_owned()),
         start: 0,
         end: 0,

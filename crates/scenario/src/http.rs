@@ -46,6 +46,8 @@ pub struct HttpOptions {
     pub seed: Option<u64>,
     /// `--threads`.
     pub threads: Option<u32>,
+    /// `--pacing`: `balanced` or `precise`.
+    pub pacing: Option<String>,
     /// `--out`.
     pub out: Option<String>,
 }
@@ -96,6 +98,9 @@ impl Builder {
         }
         if let Some(threads) = options.threads {
             root.push(entry("threads", self.number("--threads", threads.into())));
+        }
+        if let Some(pacing) = &options.pacing {
+            root.push(entry("pacing", self.text("--pacing", pacing)));
         }
         if let Some(out) = &options.out {
             root.push(entry("out", self.text("--out", out)));

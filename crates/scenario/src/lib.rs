@@ -33,6 +33,7 @@ mod suggest;
 mod template;
 mod text;
 mod url;
+mod value_path;
 mod verdict;
 mod workload;
 
@@ -49,6 +50,7 @@ pub use schema::{schema, schema_json};
 pub use template::template;
 pub use text::{Text, TextPart};
 pub use url::{Authority, BaseUrl, StepUrl, UrlError};
+pub use value_path::{PathKey, ValuePath};
 pub use verdict::{InvalidBounds, SuspectBounds, VerdictBounds};
 pub use workload::{
     Body, Check, Condition, Load, LoadStage, OpenLoad, Pacing, Payload, RequestStep, RunOptions, Scenario,

@@ -5,7 +5,10 @@ use std::path::Path;
 use crate::document::{self, Kind, Node, SyntaxError};
 use crate::read::Reader;
 use crate::source::Sources;
-use crate::{Diagnostics, Environment, FileAccess, Files, Origin, Overrides, Severity, Span, Workload, edit};
+use crate::{
+    Diagnostics, Environment, FileAccess, Files, Origin, Overrides, PathKey, Severity, Span, ValuePath,
+    Workload, edit,
+};
 
 /// A scenario file.
 #[derive(Clone, Debug)]
@@ -14,6 +17,11 @@ pub struct Source {
     pub name: String,
     /// What it holds.
     pub bytes: Vec<u8>,
+}
+
+impl Source {
+    /// More bytes are refused: whoever reads a file of unknown size need not read on behind the next one.
+    pub const MAX_BYTES: usize = document::MAX_BYTES;
 }
 
 /// What came of reading a file.
@@ -33,7 +41,7 @@ pub struct Loaded {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct ValueOrigin {
     /// Where it stands: `scenarios.browse.rate`.
-    pub path: String,
+    pub path: ValuePath,
     /// What it is, as JSON.
     pub value: String,
     /// Where it comes from.
@@ -78,7 +86,7 @@ pub(crate) fn read_text(
     if text.len() > document::MAX_CANONICAL_BYTES {
         let mut sources = Sources::default();
         sources.add(name, "", None);
-        return Loaded::refused(sources, document::too_large(text.len(), document::MAX_CANONICAL_BYTES));
+        return Loaded::refused(sources, document::too_large(document::MAX_CANONICAL_BYTES));
     }
     read(name.to_owned(), name, text, &Overrides::none(), environment, files)
 }
@@ -133,7 +141,7 @@ impl Loaded {
             unreachable!("a canonical document is JSON");
         };
         let mut origins = Vec::new();
-        self.collect_origins(&canonical, &resolved, Some(document), String::new(), &mut origins);
+        self.collect_origins(&canonical, &resolved, Some(document), &mut ValuePath::default(), &mut origins);
         origins
     }
 
@@ -143,17 +151,16 @@ impl Loaded {
         canonical: &str,
         resolved: &Node,
         written: Option<&Node>,
-        path: String,
+        path: &mut ValuePath,
         origins: &mut Vec<ValueOrigin>,
     ) {
-        let join = |key: &str| {
-            if path.is_empty() { edit::quote(key) } else { format!("{path}.{}", edit::quote(key)) }
-        };
         match &resolved.kind {
             Kind::Map(entries) if !entries.is_empty() => {
                 for entry in entries {
                     let below = written.and_then(|written| written_below(written, &entry.key));
-                    self.collect_origins(canonical, &entry.value, below, join(&entry.key), origins);
+                    path.0.push(PathKey::Name(entry.key.clone()));
+                    self.collect_origins(canonical, &entry.value, below, path, origins);
+                    path.0.pop();
                 }
             }
             Kind::Seq(items) if !items.is_empty() => {
@@ -162,7 +169,9 @@ impl Loaded {
                         Kind::Seq(items) => items.get(index),
                         _ => Some(written),
                     });
-                    self.collect_origins(canonical, item, below, join(&index.to_string()), origins);
+                    path.0.push(PathKey::Item(index));
+                    self.collect_origins(canonical, item, below, path, origins);
+                    path.0.pop();
                 }
             }
             leaf => {
@@ -173,7 +182,7 @@ impl Loaded {
                 };
                 let sources = self.diagnostics.sources();
                 let origin = written.map_or(Origin::Default, |written| sources.origin(written.span));
-                origins.push(ValueOrigin { path, value, origin });
+                origins.push(ValueOrigin { path: path.clone(), value, origin });
             }
         }
     }

@@ -1,11 +1,10 @@
 //! What a workload will do, computed from its plan.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use plan::{Arrivals, LoadModel, RunPlan, ScenarioId, ScenarioPlan, Schedule};
+use plan::{Arrivals, LoadModel, RunPlan, ScenarioId, ScenarioPlan, Schedule, Share, ShareError};
 use scenario::{Files, Load, Workload};
 use serde::Serialize;
 use units::Nanos;
+use worker::Demand;
 
 /// What would be sent when, and what it takes.
 #[derive(Debug, Serialize)]
@@ -78,13 +77,16 @@ pub(super) struct Needs {
 
 impl Forecast {
     /// Computes the forecast of `workload`, which `plan` was compiled from.
-    pub(super) fn of(workload: &Workload, files: &Files, plan: &RunPlan) -> Self {
+    ///
+    /// # Errors
+    /// When the plan cannot be carried by one worker.
+    pub(super) fn of(workload: &Workload, files: &Files, plan: &RunPlan) -> Result<Self, ShareError> {
         let duration =
             plan.scenarios.iter().map(|scenario| scenario.load.duration()).max().unwrap_or(Nanos::ZERO);
         let end =
             plan.scenarios.iter().map(|scenario| scenario.load.duration() + scenario.graceful_stop).max();
         let scenarios = (0..).zip(&plan.scenarios).zip(&workload.scenarios);
-        Self {
+        Ok(Self {
             name: workload.name.clone(),
             scenario_digest: hex(&workload.scenario_digest(files)),
             config_digest: hex(&workload.config_digest(files)),
@@ -98,8 +100,8 @@ impl Forecast {
                 })
                 .collect(),
             slots_per_second: slots_per_second(plan, duration),
-            needs: needs(plan, workload.options.threads.unwrap_or(1)),
-        }
+            needs: needs(workload, plan)?,
+        })
     }
 }
 
@@ -234,44 +236,32 @@ pub(super) fn join_equal(rows: impl Iterator<Item = SlotsInSeconds>) -> Vec<Slot
     joined
 }
 
-/// What a run asks this machine for, counted as its preflight counts: users own no connection, but each may leave an
-/// idle one at every origin of its scenario.
-fn needs(plan: &RunPlan, threads: u32) -> Needs {
-    let (mut users, mut connections, mut users_assumed) = (0, 0, false);
-    for scenario in &plan.scenarios {
-        let own = match &scenario.load {
-            LoadModel::ArrivalRate { max_vus: Some(max), .. } => u64::from(*max),
-            LoadModel::ArrivalRate { profile, .. } => {
-                users_assumed = true;
-                let peak = profile.stages().iter().map(|stage| stage.from.max(stage.to)).max();
-                peak.map_or(1, |rate| rate.per_second().ceil() as u64).max(1)
-            }
-            LoadModel::VirtualUsers { profile } => u64::from(profile.max_users()),
-            LoadModel::SharedIterations { vus, .. } => u64::from(*vus),
-        };
-        users += own;
-        connections += own * origins(plan, scenario);
+/// What a run asks this machine for, counted by its preflight.
+fn needs(workload: &Workload, plan: &RunPlan) -> Result<Needs, ShareError> {
+    let layout = control::layout(plan, workload.tags.clone());
+    let threads = workload.options.threads.unwrap_or(1);
+    let mut demand = Demand::of(plan, &Share::whole(), &layout, threads)?;
+    if workload.uses_demo_target() {
+        demand.handles_per_connection = 2;
     }
-    let threads = u64::from(threads);
-    // Two intervals in use per thread, and the totals.
-    let recorders = (2 * threads + 1) * control::layout(plan, BTreeMap::new()).reserved_bytes() as u64;
-    Needs {
-        users,
+    let users_assumed = demand.scenarios.iter().any(|scenario| scenario.users.is_none());
+    for (needed, scenario) in demand.scenarios.iter_mut().zip(&plan.scenarios) {
+        needed.users.get_or_insert_with(|| peak(&scenario.load));
+    }
+    Ok(Needs {
+        users: demand.users(0),
         users_assumed,
-        connections,
-        file_handles: connections + OWN_HANDLES + threads * HANDLES_PER_THREAD,
-        memory_bytes: BASE_BYTES + users * BYTES_PER_USER + recorders,
-    }
+        connections: demand.connections(0),
+        file_handles: demand.handles(0),
+        memory_bytes: BASE_BYTES + demand.memory(0),
+    })
 }
 
-/// How many places the requests of a scenario go to.
-fn origins(plan: &RunPlan, scenario: &ScenarioPlan) -> u64 {
-    let plan::ScenarioBody::Program(program) = &scenario.body else { return 0 };
-    let origins = program.ops.iter().filter_map(|op| match op {
-        plan::Op::Request(request) => Some(plan.requests[request.index()].origin),
-        plan::Op::Think { .. } => None,
-    });
-    origins.collect::<BTreeSet<_>>().len() as u64
+/// The most iterations that start in one second: as many users as are busy when each takes a second.
+fn peak(load: &LoadModel) -> u64 {
+    let LoadModel::ArrivalRate { profile, .. } = load else { return 1 };
+    let peak = profile.stages().iter().map(|stage| stage.from.max(stage.to)).max();
+    peak.map_or(1, |rate| rate.per_second().ceil() as u64).max(1)
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -282,14 +272,8 @@ fn hex(bytes: &[u8]) -> String {
 const MOST_WALKED: u64 = 500_000_000;
 /// Longer plans are shown in stretches of several seconds.
 const MAX_SECONDS: u64 = 3_600;
-/// Handles of the process itself, some to spare.
-const OWN_HANDLES: u64 = 64;
-/// A thread's poller, timer and wakers.
-const HANDLES_PER_THREAD: u64 = 8;
 /// The program with nothing to do.
 const BASE_BYTES: u64 = 8 << 20;
-/// A user and its plain connection.
-const BYTES_PER_USER: u64 = 2_560;
 
 #[cfg(test)]
 mod tests {

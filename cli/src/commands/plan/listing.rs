@@ -44,7 +44,7 @@ fn scenario_text(scenario: &ScenarioForecast) -> String {
         }
     }
     text.push('\n');
-    text.push_str(&format!("  {:<7}{:>10}{:>10}{:>22}{:>14}\n", "stage", "from", "to", "level", "slots"));
+    text.push_str(&format!("  {:<5} {:>11} {:>11} {:>21} {:>13}\n", "stage", "from", "to", "level", "slots"));
     for (i, stage) in scenario.stages.iter().enumerate() {
         let level = if stage.from == stage.to {
             stage.from.clone()
@@ -54,7 +54,7 @@ fn scenario_text(scenario: &ScenarioForecast) -> String {
         let slots = stage.slots.map_or_else(|| "-".to_owned(), count);
         let warm_up = if stage.measured { "" } else { "  warm-up" };
         let (start, end) = (span_ms(stage.start_ms), span_ms(stage.end_ms));
-        text.push_str(&format!("  {:<7}{start:>10}{end:>10}{level:>22}{slots:>14}{warm_up}\n", i + 1));
+        text.push_str(&format!("  {:<5} {start:>11} {end:>11} {level:>21} {slots:>13}{warm_up}\n", i + 1));
     }
     text
 }
@@ -64,7 +64,7 @@ fn seconds_text(forecast: &Forecast) -> String {
     let open: Vec<&str> = counted.map(|scenario| scenario.name.as_str()).collect();
     let mut text = format!("\nslots per second\n  {:<17}", "seconds");
     for name in &open {
-        text.push_str(&format!("{:>w$}", name, w = column(name)));
+        text.push_str(&format!(" {:>w$}", name, w = column(name)));
     }
     text.push('\n');
     for row in fold(&forecast.slots_per_second) {
@@ -75,7 +75,7 @@ fn seconds_text(forecast: &Forecast) -> String {
         };
         text.push_str(&format!("  {seconds:<17}"));
         for (slots, name) in row.slots.iter().zip(&open) {
-            text.push_str(&format!("{:>w$}", count(*slots), w = column(name)));
+            text.push_str(&format!(" {:>w$}", count(*slots), w = column(name)));
         }
         if row.merged {
             text.push_str("  in all");
@@ -86,7 +86,7 @@ fn seconds_text(forecast: &Forecast) -> String {
 }
 
 fn column(name: &str) -> usize {
-    name.chars().count().max(10) + 2
+    name.chars().count().max(11)
 }
 
 /// At most [`MAX_ROWS`] rows: neighbours are added up where there are more.

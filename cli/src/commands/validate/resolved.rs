@@ -2,14 +2,14 @@
 //!
 //! What is printed is itself a scenario file: origins are comments.
 
-use scenario::{Origin, ValueOrigin};
+use scenario::{Origin, PathKey, ValueOrigin};
 use serde_json::Value;
 
 /// Writes the values of the file `name` as YAML.
 pub(super) fn yaml(values: &[ValueOrigin], name: &str) -> String {
     let mut root = Node::default();
     for value in values {
-        root.insert(&value.path, leaf(value, name));
+        root.insert(&value.path.0, leaf(value, name));
     }
     let mut text = String::new();
     root.write(0, false, &mut text);
@@ -20,7 +20,7 @@ pub(super) fn yaml(values: &[ValueOrigin], name: &str) -> String {
 #[derive(Default)]
 struct Node {
     leaf: Option<Leaf>,
-    below: Vec<(String, Self)>,
+    below: Vec<(PathKey, Self)>,
 }
 
 struct Leaf {
@@ -29,11 +29,11 @@ struct Leaf {
 }
 
 impl Node {
-    fn insert(&mut self, path: &str, leaf: Leaf) {
+    fn insert(&mut self, path: &[PathKey], leaf: Leaf) {
         let mut node = self;
-        for key in keys(path) {
-            let at = node.below.iter().position(|(known, _)| *known == key).unwrap_or_else(|| {
-                node.below.push((key, Self::default()));
+        for key in path {
+            let at = node.below.iter().position(|(known, _)| known == key).unwrap_or_else(|| {
+                node.below.push((key.clone(), Self::default()));
                 node.below.len() - 1
             });
             node = &mut node.below[at].1;
@@ -41,19 +41,16 @@ impl Node {
         node.leaf = Some(leaf);
     }
 
-    fn is_list(&self) -> bool {
-        !self.below.is_empty() && self.below.iter().enumerate().all(|(i, (key, _))| *key == i.to_string())
-    }
-
     /// Writes what is below; `inline` when the first line goes on after a dash.
     fn write(&self, indent: usize, inline: bool, text: &mut String) {
-        let list = self.is_list();
         for (i, (key, node)) in self.below.iter().enumerate() {
             if !(inline && i == 0) {
                 text.push_str(&" ".repeat(indent));
             }
-            let head =
-                if list { "-".to_owned() } else { format!("{}:", scalar(&Value::String(key.clone()))) };
+            let head = match key {
+                PathKey::Name(name) => format!("{}:", scalar(&Value::String(name.clone()))),
+                PathKey::Item(_) => "-".to_owned(),
+            };
             text.push_str(&head);
             match &node.leaf {
                 Some(leaf) => {
@@ -64,31 +61,14 @@ impl Node {
                         width = COLUMN.saturating_sub(indent + head.len())
                     ));
                 }
-                None if list => {
-                    text.push(' ');
-                    node.write(indent + 2, true, text);
-                }
                 None => {
-                    text.push('\n');
-                    node.write(indent + 2, false, text);
+                    let inline = matches!(key, PathKey::Item(_));
+                    text.push(if inline { ' ' } else { '\n' });
+                    node.write(indent + 2, inline, text);
                 }
             }
         }
     }
-}
-
-/// The keys of a path: parted by dots; a key that holds dots stands in double quotes.
-fn keys(path: &str) -> Vec<String> {
-    let mut keys = vec![String::new()];
-    let mut quoted = false;
-    for c in path.chars() {
-        match c {
-            '"' => quoted = !quoted,
-            '.' if !quoted => keys.push(String::new()),
-            c => keys.last_mut().expect("there is always a key").push(c),
-        }
-    }
-    keys
 }
 
 fn leaf(value: &ValueOrigin, name: &str) -> Leaf {
@@ -113,21 +93,29 @@ const COLUMN: usize = 44;
 
 #[cfg(test)]
 mod tests {
+    use scenario::ValuePath;
+
     use super::*;
 
+    /// A value at keys parted by `/`; those that begin with `#` are numbers of items.
     fn value(path: &str, value: &str, origin: Origin) -> ValueOrigin {
-        ValueOrigin { path: path.to_owned(), value: value.to_owned(), origin }
+        let key = |key: &str| match key.strip_prefix('#') {
+            Some(number) => PathKey::Item(number.parse().unwrap()),
+            None => PathKey::Name(key.to_owned()),
+        };
+        let path = ValuePath(path.split('/').map(key).collect());
+        ValueOrigin { path, value: value.to_owned(), origin }
     }
 
     #[test]
     fn values_print_as_a_document_with_their_origins() {
         let values = [
             value("name", "\"quick: start\"", Origin::File { line: 2, column: 7 }),
-            value("scenarios.browse.rate", "\"200/s\"", Origin::Flag("--rate".into())),
-            value("scenarios.browse.steps.0.get", "\"/a\"", Origin::File { line: 9, column: 11 }),
-            value("scenarios.browse.steps.0.name", "\"a\\nb\"", Origin::Default),
-            value("scenarios.browse.steps.1.think", "\"1s\"", Origin::Environment("LOADGEN_X".into())),
-            value("thresholds.\"response_time{step:a.b}\".0", "\"p(99) < 1s\"", Origin::Default),
+            value("scenarios/browse/rate", "\"200/s\"", Origin::Flag("--rate".into())),
+            value("scenarios/browse/steps/#0/get", "\"/a\"", Origin::File { line: 9, column: 11 }),
+            value("scenarios/browse/steps/#0/name", "\"a\\nb\"", Origin::Default),
+            value("scenarios/browse/steps/#1/think", "\"1s\"", Origin::Environment("LOADGEN_X".into())),
+            value("thresholds/response_time{step:a.b}/#0", "\"p(99) < 1s\"", Origin::Default),
             value("seed", "7", Origin::Default),
         ];
         let text = yaml(&values, "a.yaml");
@@ -136,5 +124,18 @@ mod tests {
         assert_eq!(back["scenarios"]["browse"]["steps"][0]["name"], "a\nb");
         assert_eq!(back["thresholds"]["response_time{step:a.b}"][0], "p(99) < 1s");
         assert_eq!(back["seed"], 7);
+    }
+
+    #[test]
+    fn a_mapping_with_numbers_for_keys_is_no_list_and_odd_keys_stay_what_they_are() {
+        let given = |path: &str| value(path, "1", Origin::Default);
+        let values = ["m/0", "m/1", "l/#0/0", "l/#1/#0", "q/a\"b.c", "q/"];
+        let back: Value = serde_yaml::from_str(&yaml(&values.map(given), "a.yaml")).unwrap();
+        let expected = serde_json::json!({
+            "m": { "0": 1, "1": 1 },
+            "l": [{ "0": 1 }, [1]],
+            "q": { "a\"b.c": 1, "": 1 },
+        });
+        assert_eq!(back, expected);
     }
 }

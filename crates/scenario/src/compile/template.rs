@@ -1,19 +1,21 @@
 //! Texts of the file as templates of the plan: encoded, with literals merged.
 
-use plan::{Template, TemplatePart};
+use plan::{Encoding, Template, TemplatePart};
 
-use crate::url::{encode_path, encode_query};
+use crate::url::encode_path;
 use crate::{Json, Payload, Text, TextPart};
 
 /// Path and query, percent-encoded.
 pub(super) fn path_template(path: &str, query: &[(String, Text)]) -> Template {
     let mut parts = TemplateBuilder::default();
     parts.literal(&encode_path(path));
-    let mut separator = if path.contains('?') { '&' } else { '?' };
+    let mut separator = if path.contains('?') { "&" } else { "?" };
     for (name, value) in query {
-        parts.literal(&format!("{separator}{}=", encode_query(name)));
-        parts.text(value, encode_query);
-        separator = '&';
+        parts.literal(separator);
+        parts.encoded(name, Encoding::Query);
+        parts.literal("=");
+        parts.text(value, Encoding::Query);
+        separator = "&";
     }
     parts.finish()
 }
@@ -22,7 +24,7 @@ pub(super) fn path_template(path: &str, query: &[(String, Text)]) -> Template {
 pub(super) fn payload(payload: &Payload) -> (Template, Option<&'static str>) {
     match payload {
         Payload::None => (Template::default(), None),
-        Payload::Text(text) => (template(text, str::to_owned), Some("text/plain; charset=utf-8")),
+        Payload::Text(text) => (template(text), Some("text/plain; charset=utf-8")),
         Payload::Json(json) => {
             let mut parts = TemplateBuilder::default();
             write_json(&mut parts, json);
@@ -40,7 +42,7 @@ fn write_json(parts: &mut TemplateBuilder, json: &Json) {
         Json::Float(value) => parts.literal(&float(*value)),
         Json::Text(text) => {
             parts.literal("\"");
-            parts.text(text, escape_json);
+            parts.text(text, Encoding::JsonString);
             parts.literal("\"");
         }
         Json::Array(items) => {
@@ -55,7 +57,9 @@ fn write_json(parts: &mut TemplateBuilder, json: &Json) {
             parts.literal("{");
             for (index, (key, value)) in entries.iter().enumerate() {
                 parts.literal(if index > 0 { "," } else { "" });
-                parts.literal(&format!("\"{}\":", escape_json(key)));
+                parts.literal("\"");
+                parts.encoded(key, Encoding::JsonString);
+                parts.literal("\":");
                 write_json(parts, value);
             }
             parts.literal("}");
@@ -68,16 +72,10 @@ fn float(value: f64) -> String {
     serde_json::to_string(&value).expect("a float can be written")
 }
 
-/// The inside of a JSON string.
-fn escape_json(text: &str) -> String {
-    let quoted = serde_json::to_string(text).expect("a text can be written");
-    quoted[1..quoted.len() - 1].to_owned()
-}
-
-/// A template of `text`, its literals through `encode`.
-pub(super) fn template(text: &Text, encode: impl Fn(&str) -> String) -> Template {
+/// A template of `text` as it is.
+pub(super) fn template(text: &Text) -> Template {
     let mut parts = TemplateBuilder::default();
-    parts.text(text, encode);
+    parts.text(text, Encoding::AsIs);
     parts.finish()
 }
 
@@ -89,18 +87,28 @@ struct TemplateBuilder {
 
 impl TemplateBuilder {
     fn literal(&mut self, text: &str) {
+        self.encoded(text, Encoding::AsIs);
+    }
+
+    fn encoded(&mut self, text: &str, encoding: Encoding) {
+        if text.is_empty() {
+            return;
+        }
+        if !matches!(self.parts.last(), Some(TemplatePart::Literal(_))) {
+            self.parts.push(TemplatePart::Literal(Vec::new()));
+        }
         if let Some(TemplatePart::Literal(last)) = self.parts.last_mut() {
-            last.extend_from_slice(text.as_bytes());
-        } else if !text.is_empty() {
-            self.parts.push(TemplatePart::Literal(text.as_bytes().to_vec()));
+            encoding.write(text.as_bytes(), last);
         }
     }
 
-    fn text(&mut self, text: &Text, encode: impl Fn(&str) -> String) {
+    fn text(&mut self, text: &Text, encoding: Encoding) {
         for part in &text.parts {
             match part {
-                TextPart::Literal(literal) => self.literal(&encode(literal)),
-                TextPart::Secret(name) => self.parts.push(TemplatePart::Secret(name.clone())),
+                TextPart::Literal(literal) => self.encoded(literal, encoding),
+                TextPart::Secret(name) => {
+                    self.parts.push(TemplatePart::Secret { name: name.clone(), encoding });
+                }
             }
         }
     }

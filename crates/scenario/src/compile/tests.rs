@@ -26,7 +26,7 @@ fn steps(steps: &str) -> RunPlan {
 fn shown(template: &Template) -> String {
     let part = |part: &TemplatePart| match part {
         TemplatePart::Literal(bytes) => String::from_utf8(bytes.clone()).unwrap(),
-        secret => format!("<{secret:?}>"),
+        TemplatePart::Secret { name, encoding } => format!("<{name} {encoding:?}>"),
     };
     template.parts.iter().map(part).collect()
 }
@@ -48,10 +48,21 @@ fn bodies_are_templates_with_merged_literals() {
     let plan = steps("- post: /\n  json: { a: [1, 2.5, null, true], \"k\\n\": \"x ${secret.S} \\\"y\\\"\" }");
     let body = &plan.requests[0].body;
     assert_eq!(body.parts.len(), 3);
-    assert!(shown(body).starts_with("{\"a\":[1,2.5,null,true],\"k\\n\":\"x <"), "{}", shown(body));
-    assert!(shown(body).ends_with("> \\\"y\\\"\"}"), "{}", shown(body));
+    assert_eq!(shown(body), "{\"a\":[1,2.5,null,true],\"k\\n\":\"x <S JsonString> \\\"y\\\"\"}");
     assert_eq!(shown(&steps("- post: /\n  body: plain").requests[0].body), "plain");
     assert!(steps("- post: /").requests[0].body.is_empty());
+}
+
+#[test]
+fn secrets_are_written_as_their_place_asks() {
+    let request = |step: &str| steps(step).requests.remove(0);
+    assert_eq!(
+        shown(&request("- get: /a\n  query: { \"k&\": \"v ${secret.S}&\" }").path),
+        "/api/a?k%26=v%20<S Query>%26"
+    );
+    assert_eq!(shown(&request("- post: /\n  body: \"x ${secret.S}\"").body), "x <S AsIs>");
+    let headers = request("- get: /\n  headers: { accept: \"Bearer ${secret.S}\" }").headers;
+    assert!(headers.iter().any(|(_, value)| shown(value) == "Bearer <S AsIs>"), "{headers:?}");
 }
 
 #[test]

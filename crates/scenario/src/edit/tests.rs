@@ -28,7 +28,7 @@ fn value(overrides: &Overrides, path: &str) -> (String, Origin) {
     let loaded = loaded(overrides);
     assert_eq!(loaded.diagnostics.render(false), "");
     let origins = loaded.origins();
-    let found = origins.iter().find(|value| value.path == path);
+    let found = origins.iter().find(|value| value.path.to_string() == path);
     let found = found.unwrap_or_else(|| panic!("no {path} in {origins:?}"));
     (found.value.clone(), found.origin.clone())
 }

@@ -117,8 +117,16 @@ fn problems_point_at_the_flags() {
 fn origins_are_flags() {
     let loaded = built(&HttpOptions { rate: Some("5/s".to_owned()), ..options("http://x/a") });
     let origins = loaded.origins();
-    let origin = |path: &str| origins.iter().find(|value| value.path == path).unwrap().origin.clone();
+    let origin =
+        |path: &str| origins.iter().find(|value| value.path.to_string() == path).unwrap().origin.clone();
     assert_eq!(origin("scenarios.http.rate"), Origin::Flag("-r".to_owned()));
     assert_eq!(origin("target.url"), Origin::Flag("URL".to_owned()));
     assert_eq!(origin("scenarios.http.arrivals"), Origin::Default);
+}
+
+#[test]
+fn the_pacing_is_that_of_the_flag() {
+    let precise = HttpOptions { pacing: Some("precise".to_owned()), ..options("http://x") };
+    assert_eq!(workload(&precise).options.pacing, crate::Pacing::Precise);
+    assert_eq!(workload(&options("http://x")).options.pacing, crate::Pacing::Balanced);
 }

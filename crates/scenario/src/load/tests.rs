@@ -157,7 +157,8 @@ fn paths_may_be_longer_than_names() {
 fn empty_lists_and_mappings_are_values_too() {
     let yaml = with_step("post: /, json: { a: {}, b: [] }");
     let origins = loaded(&yaml, &Environment::empty()).origins();
-    let value = |path: &str| origins.iter().find(|value| value.path == path).unwrap().value.clone();
+    let value =
+        |path: &str| origins.iter().find(|value| value.path.to_string() == path).unwrap().value.clone();
     assert_eq!(value("scenarios.a.steps.0.json.a"), "{}");
     assert_eq!(value("scenarios.a.steps.0.json.b"), "[]");
 }
