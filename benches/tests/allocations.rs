@@ -1,4 +1,4 @@
-//! The gate on allocations: in steady state a plain request allocates nothing on the engine's thread.
+//! The gate on allocations: what a request allocates on the engine's thread in steady state, plain and over TLS.
 //!
 //! The target runs on threads of its own, whose allocations are not counted. What is gated is the slope: a long run
 //! may not allocate more than a short one.
@@ -8,6 +8,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Arc;
 
 use loadgen_benches::{ALLOCATIONS, GET, over_tcp, plan, quota, recorder, run};
+use plan::{Scheme, TlsPlan};
+use testkit::tls::{Authority, Clients, Server, Subject};
 
 struct Counting;
 
@@ -40,10 +42,14 @@ fn count() {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-/// Allocations of one engine thread that sends `requests` over 16 connections.
-fn allocations(target: &target::Target, requests: u64) -> u64 {
-    let port = target.address().port();
-    let plan = Arc::new(plan(quota(16, requests), vec![GET], port));
+/// Allocations of one engine thread that sends `requests` over 16 connections to an origin that `plan` was told of.
+fn allocations(requests: u64, port: u16, tls: Option<&TlsPlan>) -> u64 {
+    let mut plan = plan(quota(16, requests), vec![GET], port);
+    if let Some(tls) = tls {
+        plan.origins[0].scheme = Scheme::Https;
+        plan.origins[0].tls = tls.clone();
+    }
+    let plan = Arc::new(plan);
     let (recorder, drain) = recorder(&plan);
     let protocol = over_tcp(&plan);
     let before = ALLOCATIONS.get();
@@ -57,12 +63,32 @@ fn allocations(target: &target::Target, requests: u64) -> u64 {
 #[test]
 fn a_plain_request_allocates_nothing_in_steady_state() {
     let target = target::Target::bind(target::Config::default()).unwrap();
+    let allocations = |requests| allocations(requests, target.address().port(), None);
     // Tables and the runtime's queues grow to their size in the first runs.
-    allocations(&target, 2_000);
-    let (short, long) = (allocations(&target, 5_000), allocations(&target, 25_000));
+    allocations(2_000);
+    let (short, long) = (allocations(5_000), allocations(25_000));
     println!("allocations: {short} in 5000 requests, {long} in 25000");
     assert!(short > 0, "the counter is not connected");
     // Connecting and finishing allocate; a few runs of the same kind differ by a handful, 20,000 requests must not.
     assert!(long <= short + 20, "{long} allocations in 25000 requests, {short} in 5000");
     assert_eq!(target.stats().arrivals, 32_000, "the target's own count");
+}
+
+/// What a request over TLS may allocate: the library makes a buffer for every record, also through its unbuffered
+/// interface. The request goes out in one record, and this server answers in two. The goal is 0.
+const PER_TLS_REQUEST: f64 = 3.0;
+
+#[test]
+fn a_request_over_tls_allocates_one_buffer_for_each_record() {
+    let authority = Authority::new();
+    let server = Server::start(&authority.issue(Subject::Valid), Clients::Anyone);
+    let tls = TlsPlan { ca: Some(authority.pem().into_bytes().into()), ..TlsPlan::default() };
+    let allocations = |requests| allocations(requests, server.address().port(), Some(&tls));
+    allocations(500);
+    let (short, long) = (allocations(1_000), allocations(5_000));
+    let each = (long as f64 - short as f64) / 4_000.0;
+    println!("allocations over TLS: {short} in 1000 requests, {long} in 5000, {each:.3} each");
+    // Handshakes differ by a handful.
+    assert!(each <= PER_TLS_REQUEST + 0.01, "{each} allocations per request");
+    assert_eq!(server.requests(), 6_500, "the server's own count");
 }

@@ -41,6 +41,8 @@ pub(crate) fn run(root: &Path, bless: bool) -> anyhow::Result<()> {
 fn allocations(root: &Path) -> anyhow::Result<()> {
     let status = Command::new(env!("CARGO"))
         .args(["test", "--release", "--package", "loadgen-benches", "--test", "allocations"])
+        // The counts are worth seeing even when they hold.
+        .args(["--", "--nocapture"])
         .current_dir(root)
         .status()
         .context("cannot run cargo")?;

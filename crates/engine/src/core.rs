@@ -15,6 +15,7 @@ use units::{Clock, Nanos, Timestamp};
 
 use crate::port::{IoId, Outbox, Protocol};
 use crate::scenario::{Load, Scenario};
+use crate::stop::MAX_LISTED;
 use crate::timers::Timers;
 use crate::user::{State, User};
 
@@ -50,6 +51,8 @@ pub(crate) struct Core<P, R, C> {
     pub(crate) requests_attempted: u64,
     pub(crate) iterations_started: u64,
     pub(crate) requests_in_flight: u64,
+    /// Slots of stopped schedules that may still be listed one by one.
+    pub(crate) listable: usize,
     cpu_at_start: Nanos,
     /// What the protocol and the clock showed at the last rotation.
     pub(crate) last: Rotation,
@@ -108,6 +111,7 @@ impl<P: Protocol, R: Record, C: Clock> Core<P, R, C> {
             requests_attempted: 0,
             iterations_started: 0,
             requests_in_flight: 0,
+            listable: MAX_LISTED,
             cpu_at_start: Nanos::ZERO,
             last: Rotation::default(),
         }

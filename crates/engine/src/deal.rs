@@ -16,6 +16,8 @@ use crate::thread::ThreadConfig;
 #[derive(Clone, Debug)]
 pub(crate) struct Quota {
     owned: Peekable<Owned>,
+    dealing: Dealing,
+    thread: u32,
     /// One past the last of all threads.
     end: u64,
 }
@@ -24,6 +26,14 @@ impl Quota {
     /// Whether nothing is left.
     pub(crate) fn is_empty(&mut self) -> bool {
         self.owned.peek().is_none_or(|n| *n >= self.end)
+    }
+
+    /// Gives up what is left and returns how many that are.
+    pub(crate) fn take_rest(&mut self) -> u64 {
+        let next = self.owned.peek().map_or(self.end, |n| (*n).min(self.end));
+        let left = self.dealing.count(self.thread, self.end) - self.dealing.count(self.thread, next);
+        self.end = next;
+        left
     }
 }
 
@@ -85,7 +95,8 @@ fn load<P: Protocol, R: Record, C: Clock>(
             let users = dealing.users(config.thread, *vus);
             let changes = users.map(|number| core.add_user(id.0, number));
             let changes = changes.map(|user| Change { at: Nanos::ZERO, active: true, user }).collect();
-            let quota = Quota { owned: dealing.owned(config.thread).peekable(), end: *iterations };
+            let owned = dealing.owned(config.thread).peekable();
+            let quota = Quota { owned, dealing, thread: config.thread, end: *iterations };
             closed(changes, ClosedKind::Quota(quota), *vus)
         }
     }

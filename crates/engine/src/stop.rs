@@ -27,7 +27,8 @@ impl<P: Protocol, R: Record, C: Clock> Core<P, R, C> {
                     );
                 }
                 let mut slots = open.slots.take().into_iter().flatten();
-                for slot in slots.by_ref().take(MAX_LISTED) {
+                for slot in slots.by_ref().take(self.listable) {
+                    self.listable -= 1;
                     let period = open.period(slot.due);
                     self.recorder.slot_due(scenario, digest(scenario, slot), period);
                     self.recorder.slot_unsent(
@@ -50,11 +51,13 @@ impl<P: Protocol, R: Record, C: Clock> Core<P, R, C> {
                 closed.active = 0;
                 if let ClosedKind::Quota(quota) = &mut closed.kind {
                     let due = self.clock.now().saturating_since(self.start);
-                    for n in quota.by_ref().take(MAX_LISTED) {
+                    for n in quota.by_ref().take(self.listable) {
+                        self.listable -= 1;
                         let mix = digest(scenario, Slot { n, due });
                         self.recorder.slot_due(scenario, mix, Period::Measured);
                         self.recorder.slot_unsent(scenario, UnsentReason::Stopped, mix, Period::Measured);
                     }
+                    self.recorder.slots_stopped(scenario, quota.take_rest(), Period::Measured);
                 }
                 for user in self.users.iter_mut().filter(|user| user.scenario as usize == scenario) {
                     user.active = false;
@@ -95,6 +98,6 @@ impl<P: Protocol, R: Record, C: Clock> Core<P, R, C> {
     }
 }
 
-/// Slots of a stopped schedule that are listed one by one with their digests, per scenario and thread: about half a
-/// second. Those beyond are counted; what was never sent needs no proof.
-const MAX_LISTED: usize = if cfg!(test) { 1 << 10 } else { 1 << 24 };
+/// Slots of stopped schedules that a thread lists one by one with their digests: some 50 ms, in which it reads no
+/// response. Those beyond are counted; what was never sent needs no proof.
+pub(crate) const MAX_LISTED: usize = if cfg!(test) { 1 << 10 } else { 1 << 20 };

@@ -440,6 +440,19 @@ fn a_quota_that_is_not_done_in_time_is_unsent() {
 }
 
 #[test]
+fn a_long_quota_that_is_not_done_in_time_is_counted_to_its_end() {
+    let max_duration = Nanos::from_millis(500);
+    let load = LoadModel::SharedIterations { vus: 2, iterations: 1_000_000_000, max_duration };
+    let mut bench = Bench::new(load, vec![GET]);
+    bench.run_to(600);
+    bench.respond();
+    let tally = bench.tally();
+    assert!(tally.stopped > 0, "the quota is longer than what is listed");
+    assert_eq!(tally.due + tally.stopped, 1_000_000_000);
+    bench.assert_balanced_and_over();
+}
+
+#[test]
 fn what_is_in_flight_after_the_graceful_stop_is_cancelled() {
     let mut bench = Bench::new(open(1_000, queue(30_000)), vec![GET, think(5_000), GET]);
     bench.run_to(500);
