@@ -181,6 +181,9 @@ fn annotations(sealed: &SealedRun, workload: &Workload) -> Vec<Annotation> {
     if workload.uses_demo_target() {
         note("the target ran in this process and shared its CPUs: noted, not judged".to_owned());
     }
+    if !workload.target.tls.verify {
+        note("certificates of the target were not verified, as the configuration says".to_owned());
+    }
     let layout = sealed.merged.totals().layout();
     for (folded, what) in [(layout.folded_steps(), "steps"), (layout.folded_scenarios(), "scenarios")] {
         if folded > 0 {

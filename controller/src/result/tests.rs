@@ -333,6 +333,17 @@ fn what_a_stop_left_of_the_plan_does_not_hide_a_stall() {
 }
 
 #[test]
+fn certificates_that_were_not_verified_are_noted() {
+    let noted = |verify| {
+        let mut workload = workload("0s");
+        workload.target.tls.verify = verify;
+        let run = sealed(&workload, Nanos::ZERO, &[]);
+        built(&run, &workload).annotations.iter().any(|note| note.text.contains("not verified"))
+    };
+    assert_eq!((noted(true), noted(false)), (false, true));
+}
+
+#[test]
 fn a_target_in_our_own_process_is_noted_and_not_judged() {
     let result = result_of(&all_but(Fate::Succeeds, &[]));
     assert!(result.target.in_process);

@@ -12,9 +12,16 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Whether the time recorded for it is only a lower bound (the end was never seen).
+    /// Whether the time recorded for it is only a lower bound: the end was never seen, it was we who gave up.
     pub fn is_censored(self) -> bool {
-        matches!(self, Self::Cancelled | Self::Failed(ErrorClass::Timeout))
+        match self {
+            Self::Succeeded => false,
+            Self::Cancelled => true,
+            Self::Failed(class) => matches!(
+                class,
+                ErrorClass::Timeout | ErrorClass::DnsTimeout | ErrorClass::ConnectTimeout | ErrorClass::TlsTimeout
+            ),
+        }
     }
 }
 
@@ -214,5 +221,19 @@ impl From<IterationOutcome> for Ending {
             IterationOutcome::Failed => Self::Failed,
             IterationOutcome::Cancelled => Self::Censored,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_we_gave_up_is_a_lower_bound_and_what_the_target_ended_is_not() {
+        let censored: Vec<_> =
+            ErrorClass::ALL.iter().filter(|class| Outcome::Failed(**class).is_censored()).collect();
+        let timeouts: Vec<_> = ErrorClass::ALL.iter().filter(|class| class.name().ends_with("timeout")).collect();
+        assert_eq!(censored, timeouts);
+        assert!(Outcome::Cancelled.is_censored() && !Outcome::Succeeded.is_censored());
     }
 }
