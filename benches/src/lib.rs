@@ -3,6 +3,8 @@
 //! A measurement runs what is shipped: a whole engine thread with the HTTP/1.1 protocol, over loopback or over a
 //! target in memory that costs no system call. Start reading at [`run`].
 
+pub mod hyper_loop;
+
 use std::cell::Cell;
 use std::sync::Arc;
 
