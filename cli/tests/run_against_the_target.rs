@@ -183,6 +183,47 @@ fn what_comes_back_from_hostile_servers_has_its_own_class() {
     }
 }
 
+#[test]
+fn whatever_a_server_does_the_run_ends_and_its_books_balance() {
+    use std::time::Duration;
+
+    use testkit::hostile::{Behaviour, Server};
+    let behaviours = [
+        Behaviour::silent(),
+        Behaviour::close_at_once(),
+        Behaviour::reset_in_head(),
+        Behaviour::reset_in_body(),
+        Behaviour::huge_header(1 << 20),
+        Behaviour::endless_body(),
+        Behaviour::endless_chunks(),
+        Behaviour::interim_flood(),
+        Behaviour::drip(Duration::from_millis(1)),
+        Behaviour::halves(20, Duration::from_millis(10)),
+        Behaviour::early_response(),
+        Behaviour::answer_unasked(),
+        Behaviour::close_when_idle_after(1),
+        Behaviour::reset_on_reuse_after(1),
+        Behaviour::close_on_reuse_after(2),
+    ];
+    let runs = behaviours.map(|behaviour| {
+        let place = Place::new("hostile-books");
+        let server = Server::start(behaviour.clone());
+        let file = scenario(&server.url(), "/", "20/s", "300ms") + "        timeout: 300ms\n";
+        place.write("s.yaml", file);
+        let args = ["run", "s.yaml", "--quiet", "--no-out", "--format", "json", "--no-preflight"];
+        (place.start(&args), behaviour, server, place)
+    });
+    for (running, behaviour, _server, _place) in runs {
+        let outcome = running.wait();
+        assert!(matches!(outcome.code, Some(0 | 99)), "{behaviour:?}: {outcome:#?}");
+        let (result, sent) = (outcome.result(), sent_of(6, &outcome.result()));
+        let requests = &result.totals.requests;
+        assert!(requests.balanced && result.totals.iterations.balanced, "{behaviour:?}: {requests:?}");
+        assert_eq!(requests.attempted, sent, "{behaviour:?}: {requests:?}");
+        assert!(result.totals.errors.iter().all(|error| !error.own_fault), "{behaviour:?}: {requests:?}");
+    }
+}
+
 /// How many of `due` slots of one request each were sent: all but those that this busy machine missed.
 #[track_caller]
 fn sent_of(due: u64, result: &ResultFile) -> u64 {

@@ -6,12 +6,16 @@ use crate::{LoadModel, Owned, Ownership, ScenarioId, Share, ShareError};
 /// by one table.
 ///
 /// Shares and threads that own no user of the scenario get nothing of it; what would have been theirs falls to the
-/// others. Thread t of T takes the indices of its share whose ordinal there is t modulo T.
+/// others. Users go to shares by the table, and to thread t of T those whose ordinal in the share is t modulo T. Where
+/// users are limited, slot (or iteration) n is theirs who own user n modulo the number of users: everybody gets as much
+/// as they have users for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dealing {
     ownership: Ownership,
     index: u32,
     threads: u32,
+    /// After so many indices the dealing repeats.
+    turn: u64,
 }
 
 impl Dealing {
@@ -42,12 +46,13 @@ impl Dealing {
                 (ownership, u64::from(threads).min(own.max(1)) as u32)
             }
         };
-        Ok(Self { ownership, index, threads })
+        let turn = users.map_or(u64::MAX, |users| u64::from(users.max(1)));
+        Ok(Self { ownership, index, threads, turn })
     }
 
-    /// The table behind it.
-    pub fn ownership(&self) -> &Ownership {
-        &self.ownership
+    /// The share that owns index `n`.
+    pub fn owner(&self, n: u64) -> u32 {
+        self.ownership.owner(n % self.turn)
     }
 
     /// How many threads of the share take part: the first so many; fewer than the share has when it owns fewer
@@ -62,7 +67,7 @@ impl Dealing {
         if thread >= self.threads {
             return Owned::none();
         }
-        self.ownership.owned(self.index).of_thread(thread, self.threads)
+        self.ownership.owned(self.index).of_thread(thread, self.threads).by_user(self.turn)
     }
 
     /// The users that `thread` runs of `users` in all shares together, ascending.
@@ -76,8 +81,12 @@ impl Dealing {
         if thread >= self.threads {
             return 0;
         }
-        let of_share = self.ownership.count_before(self.index, total);
-        of_share.saturating_sub(u64::from(thread)).div_ceil(u64::from(self.threads))
+        let of_turn = |end| {
+            let of_share = self.ownership.count_before(self.index, end);
+            of_share.saturating_sub(u64::from(thread)).div_ceil(u64::from(self.threads))
+        };
+        let (turns, rest) = (total / self.turn, total % self.turn);
+        if turns == 0 { of_turn(rest) } else { turns * of_turn(self.turn) + of_turn(rest) }
     }
 }
 
@@ -127,6 +136,33 @@ mod tests {
                 }
             }
             prop_assert!(seen.iter().all(|owners| *owners == 1));
+        }
+    }
+
+    #[test]
+    fn a_thread_gets_slots_as_it_has_users() {
+        let dealing = deal(&[1], 0, Some(3), 2);
+        assert_eq!((0..2).map(|thread| dealing.users(thread, 3).count()).collect::<Vec<_>>(), [2, 1]);
+        assert_eq!((0..2).map(|thread| dealing.count(thread, 1_200)).collect::<Vec<_>>(), [800, 400]);
+        assert_eq!(dealing.owned(0).take(5).collect::<Vec<_>>(), [0, 2, 3, 5, 6]);
+        assert_eq!(dealing.owned(1).take(3).collect::<Vec<_>>(), [1, 4, 7]);
+    }
+
+    proptest! {
+        #[test]
+        fn nobody_gets_more_than_the_users_at_hand(
+            weights in prop::collection::vec(1_u32..9, 1..6),
+            users in 1_u32..60,
+            threads in 1_u32..9,
+        ) {
+            let turns = 7;
+            for index in 0..weights.len() as u32 {
+                let dealing = deal(&weights, index, Some(users), threads);
+                for thread in 0..threads {
+                    let own = dealing.users(thread, users).count() as u64;
+                    prop_assert_eq!(dealing.count(thread, turns * u64::from(users)), turns * own);
+                }
+            }
         }
     }
 

@@ -120,7 +120,7 @@ impl Ownership {
     /// The indices that share `index` owns, ascending and without end; none for a share that does not exist.
     pub fn owned(&self, index: u32) -> Owned {
         let places = self.places.get(index as usize).cloned().unwrap_or_default();
-        Owned { places, period: self.table.len() as u64, round: 0, at: 0, rounds: 0, step: 1 }
+        Owned { places, period: self.table.len() as u64, ..Owned::none() }
     }
 
     /// How many of the indices below `n` share `index` owns; also the ordinal of `n` within the share when it owns
@@ -145,6 +145,12 @@ pub struct Owned {
     round: u64,
     /// The next one's position in `places`.
     at: usize,
+    /// Where `round` and `at` began.
+    first: (u64, usize),
+    /// After so many indices everything repeats.
+    turn: u64,
+    /// The first index of the present turn.
+    base: u64,
     /// How far one step goes: this many rounds of the table …
     rounds: u64,
     /// … and this many places, no more than there are.
@@ -154,7 +160,18 @@ pub struct Owned {
 impl Owned {
     /// No index at all.
     pub(crate) fn none() -> Self {
-        Self { places: Box::default(), period: 1, round: 0, at: 0, rounds: 0, step: 1 }
+        let places = Box::default();
+        Self {
+            places,
+            period: 1,
+            round: 0,
+            at: 0,
+            first: (0, 0),
+            turn: u64::MAX,
+            base: 0,
+            rounds: 0,
+            step: 1,
+        }
     }
 
     /// Of these, those whose ordinal modulo `threads` is `thread`: the ones of one thread of a share.
@@ -165,13 +182,22 @@ impl Owned {
         assert!(thread < threads, "thread {thread} is one of {threads}");
         let count = self.places.len().max(1);
         let (thread, threads) = (thread as usize, threads as usize);
+        let first = ((thread / count) as u64 * self.period, thread % count);
         Self {
-            round: (thread / count) as u64 * self.period,
-            at: thread % count,
+            round: first.0,
+            at: first.1,
+            first,
             rounds: (threads / count) as u64 * self.period,
             step: threads % count,
             ..self
         }
+    }
+
+    /// Of these, those below `users`, again in every further turn of `users` indices: index n belongs to whoever has
+    /// user n modulo `users`. So a thread with two of three users gets two of three slots, and no user of one thread
+    /// stands idle while slots wait on another.
+    pub(crate) fn by_user(self, users: u64) -> Self {
+        Self { turn: users.max(1), ..self }
     }
 }
 
@@ -181,7 +207,16 @@ impl Iterator for Owned {
     /// # Cost
     /// A few additions, whatever the number of shares and threads.
     fn next(&mut self) -> Option<u64> {
-        let n = self.round.checked_add(u64::from(*self.places.get(self.at)?))?;
+        let mut within = self.round.checked_add(u64::from(*self.places.get(self.at)?))?;
+        if within >= self.turn {
+            (self.round, self.at) = self.first;
+            within = self.round.checked_add(u64::from(self.places[self.at]))?;
+            if within >= self.turn {
+                return None;
+            }
+            self.base = self.base.checked_add(self.turn)?;
+        }
+        let n = self.base.checked_add(within)?;
         self.round = self.round.saturating_add(self.rounds);
         self.at += self.step;
         if self.at >= self.places.len() {

@@ -62,7 +62,7 @@ proptest! {
             for thread in 0..threads {
                 let own: Vec<Slot> = walk(schedule, &share, thread, threads).collect();
                 prop_assert_eq!(own.len() as u64, dealing.count(thread, schedule.total()));
-                prop_assert!(own.iter().all(|slot| dealing.ownership().owner(slot.n) == index));
+                prop_assert!(own.iter().all(|slot| dealing.owner(slot.n) == index));
                 union.extend(own);
             }
         }

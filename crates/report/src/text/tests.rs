@@ -31,6 +31,19 @@ fn the_layout_fits_its_width_and_is_the_same_on_wider_terminals() {
 }
 
 #[test]
+fn names_of_steps_that_are_too_long_for_a_line_are_cut() {
+    let mut result = sample::invalid();
+    let steps = result.scenarios.iter_mut().flat_map(|scenario| &mut scenario.steps);
+    steps.for_each(|step| step.name = "a long name of a step ".repeat(9));
+    for width in [80, 100] {
+        let page = plain(&result, width);
+        let counts = page.split("STATUS CODES").nth(1).unwrap().split("LEDGERS").next().unwrap();
+        assert!(counts.lines().all(|line| line.chars().count() <= width), "{counts}");
+        assert!(width < 100 || counts.contains('…'), "{counts}");
+    }
+}
+
+#[test]
 fn colours_change_nothing_but_the_colour() {
     let result = sample::invalid();
     let colored = text(&result, TextOptions { color: true, width: 100 });

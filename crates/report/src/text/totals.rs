@@ -95,14 +95,10 @@ pub(super) fn statuses(page: &mut Page, result: &ResultFile) {
         let of = |step: &StepResult| {
             step.statuses.iter().find(|s| s.status == status.status).map_or(0, |s| s.count)
         };
-        let line = format!(
-            "  {}  {:>12}  {:>9}{}",
-            status.status,
-            count(status.count),
-            share(status.count, answered),
-            by_step(&result.scenarios, of)
-        );
-        page.line(&line);
+        let line =
+            format!("  {}  {:>12}  {:>9}", status.status, count(status.count), share(status.count, answered));
+        let steps = behind(page, &line, &by_step(&result.scenarios, of));
+        page.line(&format!("{line}{steps}"));
     }
 }
 
@@ -114,18 +110,28 @@ pub(super) fn errors(page: &mut Page, result: &ResultFile) {
     let width = result.totals.errors.iter().map(|error| error.class.chars().count()).max().unwrap_or(0);
     for error in &result.totals.errors {
         let of = |step: &StepResult| count_of(&step.errors, &error.class);
-        let own =
-            if error.own_fault { page.palette.bad("  the generator's own fault") } else { String::new() };
+        let own = if error.own_fault { "  the generator's own fault" } else { "" };
         let line = format!(
-            "  {:<width$}  {:>12}  {:>9}{}{own}",
+            "  {:<width$}  {:>12}  {:>9}",
             error.class,
             count(error.count),
             share(error.count, result.totals.requests.attempted),
-            by_step(&result.scenarios, of)
         );
-        page.line(&line);
+        let steps = behind(page, &format!("{line}{own}"), &by_step(&result.scenarios, of));
+        page.line(&format!("{line}{steps}{}", page.palette.bad(own)));
     }
 }
+
+/// As much of `text` as there is room for in a line that has `line` too.
+fn behind(page: &Page, line: &str, text: &str) -> String {
+    match page.width.saturating_sub(line.chars().count()) {
+        0..LEAST_ROOM => String::new(),
+        room => fit(text, room),
+    }
+}
+
+/// Fewer characters than this of a list of steps say nothing.
+const LEAST_ROOM: usize = 10;
 
 fn count_of(errors: &[ErrorCount], class: &str) -> u64 {
     errors.iter().find(|error| error.class == class).map_or(0, |error| error.count)
