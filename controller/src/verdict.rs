@@ -23,6 +23,8 @@ pub struct Observations {
     pub due: u64,
     /// Of these, never released because the generator came too late.
     pub generator_stall: u64,
+    /// The largest part of its time any engine thread stood still although something was due.
+    pub stood_still: Ratio,
     /// Measured requests that were attempted.
     pub attempted: u64,
     /// Of these, failed by the generator's own fault.
@@ -116,6 +118,15 @@ fn bounds_of(seen: &Observations, bounds: &VerdictBounds) -> Vec<Bound> {
             "slots missed by a generator stall",
             Value::Part(invalid.generator_stall),
             Value::Part(Ratio::of(seen.generator_stall, seen.due)),
+            Some("verdict.invalid.generator_stall"),
+            SLOWER_OR_STRONGER,
+        );
+        // A closed model has no slots to miss: users of a generator that stands still just wait.
+        add(
+            Severity::Invalid,
+            "time the generator stood still",
+            Value::Part(invalid.generator_stall),
+            Value::Part(seen.stood_still),
             Some("verdict.invalid.generator_stall"),
             SLOWER_OR_STRONGER,
         );

@@ -48,6 +48,9 @@ pub(super) fn observations(sealed: &SealedRun, judged: &[(&Threshold, Evaluation
             .count
             .saturating_sub(unsent(UnsentReason::Stopped) + unsent(UnsentReason::LeaseEnded)),
         generator_stall: unsent(UnsentReason::GeneratorStall),
+        stood_still: largest(
+            &mut totals.activity().values().map(|did| Ratio::of(did.stalled.as_u64(), did.wall.as_u64())),
+        ),
         attempted: requests.attempted,
         own_faults: requests.own_faults(),
         throttled: largest(

@@ -4,7 +4,7 @@ use api::ExitCode;
 use api::result::{Mark, Metric, Model, OutcomeFilter, Percentile, Unit, VerdictOutcome};
 use control::{FinalFact, WorkerId};
 use metrics::{ErrorClass, Period, UnsentReason};
-use plan::{RunPlan, Share};
+use plan::{RunPlan, ScenarioId, Share, Slot, SlotsDigest};
 use scenario::{BaseUrl, compile};
 
 use super::*;
@@ -229,6 +229,7 @@ fn a_stopped_run_keeps_what_it_did_and_is_held_against_the_plan_up_to_the_stop()
     assert_eq!((rate.planned, rate.started, rate.drift_ratio), (5, 5, Some(0.0)));
     let cut_off = result.totals.response_time_us.failed.as_ref().unwrap();
     assert_eq!((cut_off.count, cut_off.censored, cut_off.max), (1, 1, SERVICE.as_micros_f64()));
+    assert_eq!(result.time.draining_ms, 1_560.0, "from the stop to the last end");
     let stop = result.annotations.iter().find(|note| note.at_ms.is_some()).unwrap();
     assert_eq!((stop.at_ms, stop.text.contains("signal")), (Some(450.0), true));
 }
@@ -269,6 +270,9 @@ fn warm_up_stands_apart_and_in_no_statistic() {
     let warm_up = result.totals.warm_up.unwrap();
     assert_eq!((warm_up.iterations.started, warm_up.requests.failed), (10, 10));
     assert_eq!(result.scenarios[0].warm_up, Some(warm_up));
+    let mut all = SlotsDigest::default();
+    (0..30).for_each(|n| all.add(ScenarioId(0), Slot { n, due: Nanos::from_millis(100 * n) }));
+    assert_eq!(result.identity.slots_digest.due, format!("{:032x}", all.0), "it was sent too");
     assert_eq!((result.totals.requests.attempted, result.totals.requests.failed), (20, 0));
     assert_eq!(result.totals.measured_ms, 2_000.0, "warm-up time is not measured time");
     let rate = result.scenarios[0].rate.unwrap();
@@ -341,6 +345,15 @@ fn certificates_that_were_not_verified_are_noted() {
         built(&run, &workload).annotations.iter().any(|note| note.text.contains("not verified"))
     };
     assert_eq!((noted(true), noted(false)), (false, true));
+}
+
+#[test]
+fn requests_that_the_generator_failed_itself_make_the_run_invalid() {
+    let result = result_of(&all_but(Fate::Succeeds, &[(4, Fate::Fails(ErrorClass::NoFileHandle))]));
+    assert_eq!(result.verdict.outcome, VerdictOutcome::Invalid);
+    let own = |e: &&api::result::Evidence| e.key.as_deref() == Some("verdict.invalid.own_faults");
+    let evidence = result.verdict.evidence.iter().find(own).unwrap();
+    assert_eq!((evidence.measured, evidence.held), (0.05, false));
 }
 
 #[test]

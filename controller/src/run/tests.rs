@@ -307,6 +307,14 @@ fn a_run_is_shown_once_a_second_while_there_is_load() {
 }
 
 #[test]
+fn the_pace_is_that_of_the_last_second_all_workers_told_about() {
+    let mut bench = Bench::running();
+    bench.measured(0, 0, &[(0, OK), (1, OK)]);
+    bench.measured(0, 1, &[(10, OK)]);
+    assert_eq!(bench.machine.merged.pace_per_s(), (2, 2));
+}
+
+#[test]
 fn only_slots_that_the_generator_missed_are_shown_as_such() {
     let mut bench = Bench::running();
     let unsent = |n, reason| (n, Fate::Unsent(reason));

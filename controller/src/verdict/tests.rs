@@ -36,7 +36,7 @@ fn a_sound_run_passes_with_all_evidence_held() {
 fn every_bound_holds_at_its_limit_and_not_above() {
     type Set = fn(&mut Observations, u64);
     // Each is set in millionths of a second or of the whole.
-    let bounds: [(&str, Severity, Set, u64); 7] = [
+    let bounds: [(&str, Severity, Set, u64); 8] = [
         (
             "dispatch lag p99",
             Severity::Invalid,
@@ -61,6 +61,12 @@ fn every_bound_holds_at_its_limit_and_not_above() {
             Severity::Suspect,
             |seen, us| seen.dispatch_lag_p99 = Some(Nanos::from_micros(us)),
             1_000,
+        ),
+        (
+            "time the generator stood still",
+            Severity::Invalid,
+            |seen, part| seen.stood_still = millionths(part),
+            5_000,
         ),
         (
             "busiest engine thread in a closed model",

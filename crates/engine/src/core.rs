@@ -15,6 +15,7 @@ use units::{Clock, Nanos, Timestamp};
 
 use crate::port::{IoId, Outbox, Protocol};
 use crate::scenario::{Load, Scenario};
+use crate::schedule::MAX_CATCH_UP;
 use crate::stop::MAX_LISTED;
 use crate::timers::Timers;
 use crate::user::{State, User};
@@ -54,6 +55,10 @@ pub(crate) struct Core<P, R, C> {
     /// Slots of stopped schedules that may still be listed one by one.
     pub(crate) listable: usize,
     cpu_at_start: Nanos,
+    /// When the pacer meant to take its next turn.
+    awaited: Timestamp,
+    /// How much later it took its turns, beyond the catch-up, since the last rotation.
+    pub(crate) stalled: Nanos,
     /// What the protocol and the clock showed at the last rotation.
     pub(crate) last: Rotation,
 }
@@ -113,6 +118,8 @@ impl<P: Protocol, R: Record, C: Clock> Core<P, R, C> {
             requests_in_flight: 0,
             listable: MAX_LISTED,
             cpu_at_start: Nanos::ZERO,
+            awaited: Timestamp::NEVER,
+            stalled: Nanos::ZERO,
             last: Rotation::default(),
         }
     }
@@ -130,6 +137,7 @@ impl<P: Protocol, R: Record, C: Clock> Core<P, R, C> {
         self.cpu_at_start = thread_cpu();
         self.last = Rotation { cpu: self.cpu_at_start, at: start, ..self.last };
         self.next_scheduled = start;
+        self.awaited = start;
     }
 
     /// Adds a user to the table.
@@ -153,15 +161,24 @@ impl<P: Protocol, R: Record, C: Clock> Core<P, R, C> {
     /// About 100 ns when nothing is due.
     pub(crate) fn turn(&mut self) -> Next {
         let now = self.clock.now();
+        let late = now.saturating_since(self.awaited);
+        if late > MAX_CATCH_UP {
+            self.stalled += late;
+        }
         self.ended = false;
+        // First, so that what is due at a full second belongs to the second that begins with it.
+        self.rotate(now);
         self.handle_events();
         self.run_schedule(now);
         while let Some(user) = self.timers.pop_due(now) {
             self.timer_fired(user, now);
         }
         self.handle_events();
-        self.rotate(now);
-        self.next(now)
+        let next = self.next(now);
+        if let Next::At { at, .. } = next {
+            self.awaited = at.max(now);
+        }
+        next
     }
 
     /// Lets the protocol move `io` on, then does what follows from it, at once.
@@ -171,6 +188,7 @@ impl<P: Protocol, R: Record, C: Clock> Core<P, R, C> {
         // A slot that came up while responses were read need not wait for the timer.
         if self.last_completed >= self.next_scheduled {
             let now = self.clock.now();
+            self.rotate(now);
             self.run_schedule(now);
             self.next(now);
         }

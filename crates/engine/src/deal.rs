@@ -108,5 +108,5 @@ fn slots(plan: &RunPlan, id: ScenarioId, dealing: &Dealing, thread: u32) -> plan
 
 fn closed(mut changes: Vec<Change>, kind: ClosedKind, all_users: u32) -> Load {
     changes.sort_unstable();
-    Load::Closed(Closed { changes, next: 0, kind, all_users: u64::from(all_users), active: 0 })
+    Load::Closed(Box::new(Closed { changes, next: 0, kind, all_users: u64::from(all_users), active: 0 }))
 }

@@ -101,7 +101,7 @@ impl<P: Protocol, R: Record, C: Clock> Core<P, R, C> {
                 let user = &mut self.users[place as usize];
                 user.released = now;
                 let lag = now.saturating_since(user.intended);
-                self.recorder.iteration_resumed(user.scenario as usize, lag, user.iteration.period);
+                self.recorder.dispatch_lag(user.scenario as usize, lag, user.iteration.period);
                 self.run_program(place, now);
             }
             State::Calling(_) => self.protocol.on_timer(CallId(place), &self.clock, &mut self.outbox),

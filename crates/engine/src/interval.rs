@@ -52,6 +52,7 @@ impl<P: Protocol, R: Record, C: Clock> Core<P, R, C> {
             connections_reused: connections.reused - before.reused,
             busy: used,
             cpu: used,
+            stalled: std::mem::take(&mut self.stalled),
             wall: now.saturating_since(before.at),
         }
     }

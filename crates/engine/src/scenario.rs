@@ -27,7 +27,7 @@ pub(crate) struct Scenario {
 #[derive(Debug)]
 pub(crate) enum Load {
     Open(Box<Open>),
-    Closed(Closed),
+    Closed(Box<Closed>),
 }
 
 /// An open model: slots by schedule, users as they are needed.

@@ -68,12 +68,14 @@ impl<P: Protocol, R: Record, C: Clock> Core<P, R, C> {
             open.made += 1;
             let user = self.add_user(scenario as u32, number);
             self.start_slot(user, waiting, now);
-        } else if open.overload == Overload::Drop {
-            self.recorder.slot_dropped(scenario, DropReason::NoUser, mix, period);
-        } else if open.queue.len() >= MAX_QUEUE {
-            self.recorder.slot_dropped(scenario, DropReason::QueueFull, mix, period);
-        } else {
+        } else if open.overload != Overload::Drop && open.queue.len() < MAX_QUEUE {
             open.queue.push_back(waiting);
+        } else {
+            // Our own lateness bunches slots, and a bunch finds no users: that must show.
+            self.recorder.dispatch_lag(scenario, now.saturating_since(intended), period);
+            let queued = open.overload != Overload::Drop;
+            let reason = if queued { DropReason::QueueFull } else { DropReason::NoUser };
+            self.recorder.slot_dropped(scenario, reason, mix, period);
         }
     }
 
@@ -142,7 +144,7 @@ impl<P: Protocol, R: Record, C: Clock> Core<P, R, C> {
 }
 
 /// A slot taken up later than this is not sent: it would be a burst, not the schedule.
-const MAX_CATCH_UP: Nanos = Nanos::from_millis(100);
+pub(crate) const MAX_CATCH_UP: Nanos = Nanos::from_millis(100);
 
 /// Slots of one scenario released in one go, before sockets are looked at again.
 const SLOTS_AT_ONCE: u32 = 64;

@@ -7,15 +7,17 @@ use units::{Clock, Timestamp};
 use crate::core::{Core, digest};
 use crate::port::{CallId, Protocol};
 use crate::scenario::{ClosedKind, Load, Waiting};
+use crate::schedule::MAX_CATCH_UP;
 use crate::user::State;
 
 impl<P: Protocol, R: Record, C: Clock> Core<P, R, C> {
-    /// Starts no more iterations of `scenario`; its slots that are left are `unsent{stopped}`.
+    /// Starts no more iterations of `scenario`; its slots that are left are unsent: stopped, or missed by a stall before.
     pub(crate) fn stop_scenario(&mut self, scenario: usize) {
         let state = &mut self.scenarios[scenario];
         if std::mem::replace(&mut state.stopped, true) {
             return;
         }
+        let now = self.clock.now();
         match &mut state.load {
             Load::Open(open) => {
                 for Waiting { slot, period, .. } in open.queue.drain(..) {
@@ -30,13 +32,11 @@ impl<P: Protocol, R: Record, C: Clock> Core<P, R, C> {
                 for slot in slots.by_ref().take(self.listable) {
                     self.listable -= 1;
                     let period = open.period(slot.due);
+                    // What was overdue already was not kept from its start by the stop.
+                    let stalled = now.saturating_since(self.start + slot.due) > MAX_CATCH_UP;
+                    let reason = if stalled { UnsentReason::GeneratorStall } else { UnsentReason::Stopped };
                     self.recorder.slot_due(scenario, digest(scenario, slot), period);
-                    self.recorder.slot_unsent(
-                        scenario,
-                        UnsentReason::Stopped,
-                        digest(scenario, slot),
-                        period,
-                    );
+                    self.recorder.slot_unsent(scenario, reason, digest(scenario, slot), period);
                 }
                 if let Some(slot) = slots.next() {
                     let id = ScenarioId(scenario as u32);
@@ -50,7 +50,7 @@ impl<P: Protocol, R: Record, C: Clock> Core<P, R, C> {
                 closed.next = closed.changes.len();
                 closed.active = 0;
                 if let ClosedKind::Quota(quota) = &mut closed.kind {
-                    let due = self.clock.now().saturating_since(self.start);
+                    let due = now.saturating_since(self.start);
                     for n in quota.by_ref().take(self.listable) {
                         self.listable -= 1;
                         let mix = digest(scenario, Slot { n, due });

@@ -100,7 +100,7 @@ struct Tally {
     dropped: Vec<DropReason>,
     unsent: Vec<UnsentReason>,
     stopped: u64,
-    resumed: Vec<Nanos>,
+    other_lags: Vec<Nanos>,
     starts: Vec<(u64, u64)>,
     ended: Vec<IterationOutcome>,
     response_times: Vec<u64>,
@@ -109,6 +109,8 @@ struct Tally {
     samples: Vec<RequestSample>,
     warm_up: u64,
     rotated: Vec<u32>,
+    /// In milliseconds, as are the times above.
+    stalled: u64,
     queued: u64,
     finished: Option<u32>,
 }
@@ -152,8 +154,8 @@ impl Record for Counting {
         self.0.borrow_mut().stopped += count;
     }
 
-    fn iteration_resumed(&mut self, _: usize, dispatch_lag: Nanos, _: Period) {
-        self.0.borrow_mut().resumed.push(dispatch_lag);
+    fn dispatch_lag(&mut self, _: usize, lag: Nanos, _: Period) {
+        self.0.borrow_mut().other_lags.push(lag);
     }
 
     fn iteration_started(&mut self, _: usize, start: IterationStart, slot: u128, _: Period) {
@@ -168,8 +170,9 @@ impl Record for Counting {
         tally.response_times.push(times.response_time.as_u64() / 1_000_000);
     }
 
-    fn rotate(&mut self, ended: u32, gauges: Gauges, _: Activity) {
+    fn rotate(&mut self, ended: u32, gauges: Gauges, activity: Activity) {
         let mut tally = self.0.borrow_mut();
+        tally.stalled += activity.stalled.as_u64() / 1_000_000;
         tally.rotated.push(ended);
         tally.queued = gauges.queued;
     }
@@ -352,6 +355,43 @@ fn a_stall_beyond_the_catch_up_is_counted_and_never_burst() {
 }
 
 #[test]
+fn a_stall_across_the_end_of_the_plan_is_a_stall_and_not_a_stop() {
+    let mut bench = Bench::new(open(1_000, queue(30_000)), vec![GET]);
+    bench.script.0.borrow_mut().immediate = Some(Outcome::Succeeded);
+    bench.run_to(495);
+    // Past the plan's end and the second of grace.
+    bench.clock.advance(Nanos::from_secs(3));
+    bench.next = bench.core.turn();
+    bench.run_to(9_000);
+    assert_eq!(bench.tally().unsent, vec![UnsentReason::GeneratorStall; 50]);
+    bench.assert_balanced_and_over();
+}
+
+#[test]
+fn a_closed_model_that_stood_still_says_so() {
+    let profile = UserProfile::new(vec![stage(8_000, 2)]).unwrap();
+    let mut bench = Bench::new(LoadModel::VirtualUsers { profile }, vec![GET, think(50)]);
+    bench.script.0.borrow_mut().immediate = Some(Outcome::Succeeded);
+    bench.run_to(2_500);
+    assert_eq!(bench.tally().stalled, 0);
+    bench.clock.advance(Nanos::from_secs(4));
+    bench.next = bench.core.turn();
+    bench.run_to(7_500);
+    assert!((3_900..=4_000).contains(&bench.tally().stalled), "{}", bench.tally().stalled);
+}
+
+#[test]
+fn a_slot_that_finds_no_user_tells_how_late_we_were() {
+    let mut bench = Bench::new(open(1, Overload::Drop), vec![GET]);
+    bench.run_to(95);
+    bench.clock.advance(Nanos::from_millis(55));
+    bench.next = bench.core.turn();
+    let late: Vec<u64> = bench.tally().other_lags.iter().map(|lag| lag.as_u64() / 1_000_000).collect();
+    // Nine dropped on time, then six in one go.
+    assert_eq!(late[9..], [50, 40, 30, 20, 10, 0]);
+}
+
+#[test]
 fn a_slot_without_a_free_user_waits_and_its_response_time_runs() {
     let mut bench = Bench::new(open(1, queue(30_000)), vec![GET]);
     bench.run_to(25);
@@ -398,8 +438,8 @@ fn think_time_belongs_to_no_request() {
         .unwrap();
     let times = sample.times;
     assert!(times.dispatch_lag() <= Nanos::from_micros(40), "{}", times.dispatch_lag());
-    assert!(bench.tally().resumed.iter().all(|lag| *lag <= Nanos::from_micros(40)));
-    assert!(!bench.tally().resumed.is_empty());
+    assert!(bench.tally().other_lags.iter().all(|lag| *lag <= Nanos::from_micros(40)));
+    assert!(!bench.tally().other_lags.is_empty());
     let second_step = bench.start + Nanos::from_millis(203);
     assert!(bench.tally().samples.iter().any(|sample| sample.times.intended_start == second_step));
 }

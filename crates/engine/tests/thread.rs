@@ -95,7 +95,7 @@ impl Record for Recording {
 
     fn slots_stopped(&mut self, _: usize, _: u64, _: Period) {}
 
-    fn iteration_resumed(&mut self, _: usize, _: Nanos, _: Period) {}
+    fn dispatch_lag(&mut self, _: usize, _: Nanos, _: Period) {}
 
     fn iteration_started(&mut self, _: usize, _: IterationStart, _: u128, _: Period) {
         self.0.borrow_mut().started += 1;

@@ -87,7 +87,7 @@ impl Event {
                 recorder.iteration_ended(scenario, outcome, times, period);
             }
             Self::Resumed { scenario, lag, period } => {
-                recorder.iteration_resumed(scenario, Nanos::new(lag), period);
+                recorder.dispatch_lag(scenario, Nanos::new(lag), period);
             }
         }
     }

@@ -19,7 +19,10 @@ impl Outcome {
             Self::Cancelled => true,
             Self::Failed(class) => matches!(
                 class,
-                ErrorClass::Timeout | ErrorClass::DnsTimeout | ErrorClass::ConnectTimeout | ErrorClass::TlsTimeout
+                ErrorClass::Timeout
+                    | ErrorClass::DnsTimeout
+                    | ErrorClass::ConnectTimeout
+                    | ErrorClass::TlsTimeout
             ),
         }
     }
@@ -232,7 +235,8 @@ mod tests {
     fn what_we_gave_up_is_a_lower_bound_and_what_the_target_ended_is_not() {
         let censored: Vec<_> =
             ErrorClass::ALL.iter().filter(|class| Outcome::Failed(**class).is_censored()).collect();
-        let timeouts: Vec<_> = ErrorClass::ALL.iter().filter(|class| class.name().ends_with("timeout")).collect();
+        let timeouts: Vec<_> =
+            ErrorClass::ALL.iter().filter(|class| class.name().ends_with("timeout")).collect();
         assert_eq!(censored, timeouts);
         assert!(Outcome::Cancelled.is_censored() && !Outcome::Succeeded.is_censored());
     }

@@ -77,6 +77,8 @@ pub struct Activity {
     pub busy: Nanos,
     /// Processor time of the thread.
     pub cpu: Nanos,
+    /// Time in which the thread stood still although something was due: the lateness of its turns beyond 100 ms.
+    pub stalled: Nanos,
     /// Time between the rotations: what `busy` and `cpu` are parts of.
     pub wall: Nanos,
 }
@@ -88,6 +90,7 @@ impl Activity {
         self.connections_reused += other.connections_reused;
         self.busy += other.busy;
         self.cpu += other.cpu;
+        self.stalled += other.stalled;
         self.wall += other.wall;
     }
 }
@@ -130,8 +133,9 @@ pub trait Record {
     /// A due slot became an iteration.
     fn iteration_started(&mut self, scenario: usize, start: IterationStart, slot: u128, period: Period);
 
-    /// An iteration was taken up again after a think time: `dispatch_lag` after that was over.
-    fn iteration_resumed(&mut self, scenario: usize, dispatch_lag: Nanos, period: Period);
+    /// Something else than the start of an iteration was taken up `lag` after its instant: a step after think time, or
+    /// a slot that then found no user.
+    fn dispatch_lag(&mut self, scenario: usize, lag: Nanos, period: Period);
 
     /// A started iteration is over.
     fn iteration_ended(
@@ -168,7 +172,7 @@ impl Record for NoRecorder {
     fn slot_dropped(&mut self, _: usize, _: DropReason, _: u128, _: Period) {}
     fn slot_unsent(&mut self, _: usize, _: UnsentReason, _: u128, _: Period) {}
     fn slots_stopped(&mut self, _: usize, _: u64, _: Period) {}
-    fn iteration_resumed(&mut self, _: usize, _: Nanos, _: Period) {}
+    fn dispatch_lag(&mut self, _: usize, _: Nanos, _: Period) {}
     fn iteration_started(&mut self, _: usize, _: IterationStart, _: u128, _: Period) {}
     fn iteration_ended(&mut self, _: usize, _: IterationOutcome, _: IterationTimes, _: Period) {}
     fn rotate(&mut self, _: u32, _: Gauges, _: Activity) {}

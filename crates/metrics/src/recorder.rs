@@ -158,9 +158,9 @@ impl Record for Recorder {
     }
 
     #[inline]
-    fn iteration_resumed(&mut self, scenario: usize, dispatch_lag: units::Nanos, period: Period) {
+    fn dispatch_lag(&mut self, scenario: usize, lag: units::Nanos, period: Period) {
         if period == Period::Measured {
-            self.time(scenario, ScenarioTime::DispatchLag, Ending::Succeeded, dispatch_lag.as_u64());
+            self.time(scenario, ScenarioTime::DispatchLag, Ending::Succeeded, lag.as_u64());
         }
     }
 

@@ -20,6 +20,15 @@ fn totals_that_are_not_the_sum_of_the_reports_are_an_internal_error() {
 }
 
 #[test]
+fn totals_of_iterations_are_held_against_the_reports_too() {
+    let mut bench = Bench::running();
+    bench.measured(0, 0, &[(0, OK)]);
+    bench.ended(0, final_fact(1, 2));
+    let sealed = bench.sealed();
+    assert!(matches!(kinds(&sealed)[..], [IncidentKind::TotalsDisagree { what: "iterations", .. }]));
+}
+
+#[test]
 fn a_share_that_cannot_be_carried_ends_the_run_before_it_starts() {
     let mut bench = Bench::new(&["a"]);
     bench.fact(0, FactBody::Joined(Box::new(info())));
@@ -43,6 +52,17 @@ fn one_refusal_ends_the_run_of_all() {
     assert_eq!(bench.commands(), [("a".to_owned(), CommandBody::Stop(StopMode::Cancel))]);
     bench.ended(0, final_fact(0, 0));
     assert_eq!(conditions(&bench.sealed()), [Condition::InternalError]);
+}
+
+#[test]
+fn who_refused_has_nothing_more_to_say() {
+    let mut bench = Bench::new(&["a", "b"]);
+    for index in [0, 1] {
+        bench.fact(index, FactBody::Joined(Box::new(info())));
+    }
+    bench.fact(1, FactBody::Refused(Refusal::Internal("no thread".to_owned())));
+    bench.measured(1, 0, &[(0, OK)]);
+    assert!(matches!(bench.machine.incidents().last().unwrap().kind, IncidentKind::Protocol { .. }));
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn a_signal_ends_a_run_in_time_in_every_state_even_if_the_worker_is_silent() {
 
     let mut draining = Bench::running();
     draining.pass(Nanos::from_secs(3));
-    sealed_after_a_stop(draining, true);
+    assert_eq!(sealed_after_a_stop(draining, true).cut_at(), None, "the plan was carried out");
 
     let mut collecting = Bench::running();
     collecting.pass(Nanos::from_secs(7));

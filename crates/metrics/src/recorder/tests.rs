@@ -37,7 +37,7 @@ fn an_interval_in_which_an_iteration_only_went_on_leaves_nothing_to_the_next() {
     let lags = [40, 50, 60, 70].map(Nanos::from_micros);
     let mut totals = Totals::new(&layout);
     for (interval, lag) in (0..).zip(lags) {
-        recorder.iteration_resumed(0, lag, Period::Measured);
+        recorder.dispatch_lag(0, lag, Period::Measured);
         request(&mut recorder, 0, &sample(MS, MS, Outcome::Succeeded));
         rotate(&mut recorder, interval);
         totals.add(&drain.next_snapshot().unwrap()).unwrap();
