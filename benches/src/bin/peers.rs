@@ -197,7 +197,9 @@ impl Server {
     /// How many requests it has counted; those for its count are not among them.
     fn count(&self) -> anyhow::Result<u64> {
         let mut socket = std::net::TcpStream::connect(("127.0.0.1", self.port))?;
-        write!(socket, "GET {} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", self.stats)?;
+        // In one piece: a target that reads whole requests takes nothing else.
+        let request = format!("GET {} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", self.stats);
+        socket.write_all(request.as_bytes())?;
         let mut answer = BufReader::new(socket);
         let mut line = String::new();
         while answer.read_line(&mut line)? > 2 {
