@@ -1,7 +1,7 @@
 //! The figures of the whole program: rate, dispatch lag, a stall against its arithmetic, memory, and what recording
 //! costs 50,000 waiting users.
 //!
-//! `system [rate|lag|stall|memory|users]…`, from `benches/system/run`, which builds everything first. Prints one line a
+//! `system [rate|lag|stall|memory|slopes|users]…`, from `benches/system/run`, which builds everything first. Prints one line a
 //! figure with what was asked; the target's own count must agree with the result.
 #![allow(clippy::print_stdout, reason = "what it prints is what it is for")]
 
@@ -23,8 +23,14 @@ fn main() -> anyhow::Result<()> {
     let bench =
         Bench { bin, folder: std::env::temp_dir().join(format!("loadgen-system-{}", std::process::id())) };
     std::fs::create_dir_all(&bench.folder)?;
-    let figures: [(&str, Figure); 5] =
-        [("rate", rate), ("lag", lag), ("stall", stall), ("memory", memory), ("users", users)];
+    let figures: [(&str, Figure); 6] = [
+        ("rate", rate),
+        ("lag", lag),
+        ("stall", stall),
+        ("memory", memory),
+        ("slopes", slopes),
+        ("users", users),
+    ];
     for (name, figure) in figures {
         if wanted.is_empty() || wanted.iter().any(|word| word == name) {
             println!("\n{name}");
@@ -181,15 +187,20 @@ fn stall(bench: &Bench) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Memory of users and of long and fast runs.
+/// Users of a closed model who begin with `steps`.
+fn closed(vus: u32, duration: &str, steps: &str) -> String {
+    format!(
+        "    executor: constant-vus\n    vus: {vus}\n    duration: {duration}\n    graceful_stop: 100ms\n    steps: [{steps}]\n"
+    )
+}
+
+fn rss(result: &Value) -> f64 {
+    number(result, "/workers/0/health/peak_rss_bytes")
+}
+
+/// Memory of long and of fast runs.
 fn memory(bench: &Bench) -> anyhow::Result<()> {
     let target = Target::start(&bench.bin, &[])?;
-    let closed = |vus: u32, duration: &str, steps: &str| {
-        format!(
-            "    executor: constant-vus\n    vus: {vus}\n    duration: {duration}\n    graceful_stop: 100ms\n    steps: [{steps}]\n"
-        )
-    };
-    let rss = |result: &Value| number(result, "/workers/0/health/peak_rss_bytes");
     let slow = bench.run(&target, "balanced", &open("1000/s", "100s", "/"))?;
     let fast = bench.run(&target, "balanced", &closed(64, "100s", "{ get: / }"))?;
     println!(
@@ -197,12 +208,18 @@ fn memory(bench: &Bench) -> anyhow::Result<()> {
         rss(&slow) / 1048576.0,
         rss(&fast) / 1048576.0
     );
+    Ok(())
+}
+
+/// Memory of a user, as a slope: what a few do not cost does not count.
+fn slopes(bench: &Bench) -> anyhow::Result<()> {
+    let target = Target::start(&bench.bin, &[])?;
     let idle = "{ think: 30s }, { get: / }";
     let (few, many) = (
-        bench.run(&target, "balanced", &closed(10_000, "2s", idle))?,
-        bench.run(&target, "balanced", &closed(60_000, "2s", idle))?,
+        bench.run(&target, "balanced", &closed(2_000, "2s", idle))?,
+        bench.run(&target, "balanced", &closed(18_000, "2s", idle))?,
     );
-    println!("  an idle user: {:.0} B (asked ≤ 512 B)", (rss(&many) - rss(&few)) / 50_000.0);
+    println!("  an idle user: {:.0} B (asked ≤ 512 B)", (rss(&many) - rss(&few)) / 16_000.0);
     let held = "{ get: \"/delay/fixed?ms=1500\" }";
     let (few, many) = (
         bench.run(&target, "balanced", &closed(1_000, "1s", held))?,
