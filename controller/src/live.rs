@@ -22,7 +22,7 @@ pub struct LiveView {
     pub phase: LivePhase,
     /// Since slot 0.
     pub elapsed: Nanos,
-    /// To the last planned instant.
+    /// To the last planned instant; sooner where the number of iterations will end the run at its present pace.
     pub remaining: Nanos,
     /// How far the plan is carried out.
     pub progress: Ratio,
@@ -75,12 +75,12 @@ impl LiveView {
         let (iterations_per_s, requests_per_s) = merged.pace_per_s();
         let times = totals.all_step_times(StepTime::ResponseTime, Outcomes::Both);
         let response_time = times.quantile(0.5).zip(times.quantile(0.95)).zip(times.quantile(0.99));
-        let longest = plan.scenarios.iter().map(|scenario| scenario.load.duration()).max();
+        let progress = progress(plan, elapsed, merged);
         Self {
             phase,
             elapsed,
-            remaining: longest.unwrap_or(Nanos::ZERO).saturating_sub(elapsed),
-            progress: progress(plan, elapsed, merged),
+            remaining: remaining(plan, elapsed, progress),
+            progress,
             warming_up: is_warming_up(plan, elapsed),
             planned_rate: planned_rate(plan, elapsed),
             iterations_per_s,
@@ -116,6 +116,18 @@ fn is_warming_up(plan: &RunPlan, at: Nanos) -> bool {
         })
 }
 
+fn remaining(plan: &RunPlan, elapsed: Nanos, progress: Ratio) -> Nanos {
+    let longest = plan.scenarios.iter().map(|scenario| scenario.load.duration()).max();
+    let by_time = longest.unwrap_or(Nanos::ZERO).saturating_sub(elapsed);
+    let (done, passed) = (progress.as_f64(), elapsed.as_u64() as f64);
+    let by_count =
+        plan.scenarios.iter().any(|scenario| matches!(scenario.load, LoadModel::SharedIterations { .. }));
+    if !by_count || done <= 0.0 {
+        return by_time;
+    }
+    by_time.min(Nanos::new((passed * (1.0 - done) / done) as u64))
+}
+
 /// By time, or by iterations where their number is what ends the scenario; the scenario that is least far counts.
 fn progress(plan: &RunPlan, elapsed: Nanos, merged: &Merged) -> Ratio {
     let of = |(index, load): (usize, &LoadModel)| {
@@ -130,4 +142,29 @@ fn progress(plan: &RunPlan, elapsed: Nanos, merged: &Merged) -> Ratio {
     };
     let loads = plan.scenarios.iter().map(|scenario| &scenario.load);
     Ratio::new(loads.enumerate().map(of).fold(1.0, f64::min))
+}
+
+#[cfg(test)]
+mod tests {
+    use scenario::{Files, Workload, compile};
+
+    use super::*;
+
+    #[test]
+    fn what_remains_of_a_quota_follows_its_pace() {
+        let document = serde_json::json!({
+            "name": "quota",
+            "target": { "url": "http://127.0.0.1:8080" },
+            "scenarios": { "s": {
+                "executor": "shared-iterations", "vus": 2, "iterations": 100, "max_duration": "10m",
+                "steps": [{ "get": "/" }],
+            } },
+        });
+        let workload = Workload::from_canonical_json(&document.to_string(), &Files::default()).unwrap();
+        let plan = compile(&workload, &Files::default()).unwrap();
+        let after = |done| remaining(&plan, Nanos::from_secs(3), Ratio::new(done));
+        assert_eq!(after(0.0), Nanos::from_secs(597));
+        assert_eq!(after(0.75), Nanos::from_secs(1));
+        assert_eq!(after(1.0), Nanos::ZERO);
+    }
 }
