@@ -8,7 +8,9 @@ use rustix::process::Signal;
 use target::Target;
 use units::{Clock, MonotonicClock, Nanos};
 
-use crate::harness::{LIMIT, Outcome, Place, Running, WIDE_BOUNDS, pause, scenario, target, wait_until};
+use crate::harness::{
+    BINARY, LIMIT, Outcome, Place, Running, WIDE_BOUNDS, pause, scenario, target, wait_until,
+};
 use crate::rust_tasks;
 
 #[test]
@@ -65,7 +67,10 @@ fn a_terminal_that_goes_away_ends_the_run_and_keeps_the_result() {
     let place = Place::new("stop-hangup");
     let target = target();
     place.write("s.yaml", scenario(&target.url(), "/", "50/s", "60s"));
-    let running = place.start(&["run", "s.yaml", "--quiet", "--out", "r.json"]);
+    // The tests themselves may run under `nohup`, which the program would obey.
+    let mut command = place.command("env");
+    command.args(["--default-signal=HUP", BINARY, "run", "s.yaml", "--quiet", "--out", "r.json"]);
+    let running = Running::of(command);
     await_arrivals(&target, 5);
     let (outcome, result) = stop(running, &place, &[Signal::HUP]);
     assert_eq!(outcome.code, Some(105));

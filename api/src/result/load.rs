@@ -217,7 +217,7 @@ pub struct Totals {
     pub transfer: Transfer,
     /// Connections.
     pub connections: Connections,
-    /// The most virtual users at the end of an interval.
+    /// The most virtual users at once: at the full seconds in a closed model, at any instant in an open one.
     pub vus_max: u64,
     /// What warm-up sent; `null` when no scenario has one.
     pub warm_up: Option<WarmUp>,

@@ -17,6 +17,9 @@ impl<P: Protocol, R: Record, C: Clock> Core<P, R, C> {
         let gauges = self.gauges();
         let activity = self.activity(now);
         self.recorder.rotate(passed - 1, gauges, activity);
+        for scenario in &mut self.scenarios {
+            scenario.peak = scenario.in_flight;
+        }
         self.interval = passed;
     }
 
@@ -30,7 +33,8 @@ impl<P: Protocol, R: Record, C: Clock> Core<P, R, C> {
             gauges.iterations_in_flight += u64::from(scenario.in_flight);
             match &scenario.load {
                 Load::Open(open) => {
-                    gauges.users += u64::from(scenario.in_flight);
+                    // A user lives for milliseconds where the target is fast: at a full second there may be none.
+                    gauges.users += u64::from(scenario.peak);
                     gauges.queued += open.queue.len() as u64;
                 }
                 Load::Closed(closed) => gauges.users += u64::from(closed.active.max(scenario.in_flight)),

@@ -31,7 +31,9 @@ impl<P: Protocol, R: Record, C: Clock> Core<P, R, C> {
         };
         self.recorder.iteration_started(scenario, start, mix, iteration.period);
         self.iterations_started += 1;
-        self.scenarios[scenario].in_flight += 1;
+        let state = &mut self.scenarios[scenario];
+        state.in_flight += 1;
+        state.peak = state.peak.max(state.in_flight);
         if let State::Living { mailbox, busy } = &mut user.state {
             *busy = true;
             mailbox.put(Work { iteration: iteration.n, intended_start: iteration.intended });

@@ -15,6 +15,8 @@ pub(crate) struct Scenario {
     pub(crate) load: Load,
     /// Iterations that run.
     pub(crate) in_flight: u32,
+    /// The most that ran at once in the interval at hand.
+    pub(crate) peak: u32,
     /// When no more iterations start by themselves.
     pub(crate) ends: Timestamp,
     /// When what is still in flight is cancelled.
@@ -95,7 +97,7 @@ impl Scenario {
     /// A scenario whose profile starts at `start`.
     pub(crate) fn new(load: Load, plan: &ScenarioPlan, start: Timestamp) -> Self {
         let ends = start + plan.load.duration();
-        Self { load, in_flight: 0, ends, deadline: ends + plan.graceful_stop, stopped: false }
+        Self { load, in_flight: 0, peak: 0, ends, deadline: ends + plan.graceful_stop, stopped: false }
     }
 
     /// Whether no iteration runs and none will be started.

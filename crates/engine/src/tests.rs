@@ -109,6 +109,7 @@ struct Tally {
     samples: Vec<RequestSample>,
     warm_up: u64,
     rotated: Vec<u32>,
+    users: u64,
     /// In milliseconds, as are the times above.
     stalled: u64,
     queued: u64,
@@ -174,6 +175,7 @@ impl Record for Counting {
         let mut tally = self.0.borrow_mut();
         tally.stalled += activity.stalled.as_u64() / 1_000_000;
         tally.rotated.push(ended);
+        tally.users = tally.users.max(gauges.users);
         tally.queued = gauges.queued;
     }
 
@@ -588,6 +590,7 @@ fn intervals_end_with_the_seconds_of_the_run() {
     bench.script.0.borrow_mut().immediate = Some(Outcome::Succeeded);
     bench.run_to(4_000);
     assert_eq!(bench.tally().rotated, [0, 1, 2]);
+    assert_eq!(bench.tally().users, 1, "gone at once, and yet one at a time");
     let Bench { core, tally, .. } = bench;
     core.finish();
     assert_eq!(tally.0.borrow().finished, Some(4));

@@ -43,7 +43,7 @@ pub struct IterationTimes {
 /// Levels of one engine thread, taken at the end of an interval.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gauges {
-    /// Virtual users that are active.
+    /// Virtual users: those that are active in a closed model, the most that were busy at once in an open one.
     pub users: u64,
     /// Iterations that run.
     pub iterations_in_flight: u64,

@@ -193,7 +193,7 @@ impl Totals {
         &self.activity
     }
 
-    /// The most virtual users that were active at the end of an interval.
+    /// The most virtual users in an interval; see [`Gauges::users`](crate::Gauges::users).
     pub fn users_max(&self) -> u64 {
         self.users_max
     }
