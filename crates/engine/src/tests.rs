@@ -20,6 +20,8 @@ use crate::core::{Core, Next};
 use crate::port::{CallId, Completion, ConnectionGauges, Event, IoId, Outbox, Protocol};
 use crate::{Pacing, ThreadConfig, deal};
 
+mod closed;
+
 /// Calls under way and how the next ones end.
 #[derive(Default)]
 struct Script {
@@ -109,7 +111,8 @@ struct Tally {
     samples: Vec<RequestSample>,
     warm_up: u64,
     rotated: Vec<u32>,
-    users: u64,
+    users: Vec<u64>,
+    due_by_then: Vec<u64>,
     /// In milliseconds, as are the times above.
     stalled: u64,
     queued: u64,
@@ -175,7 +178,9 @@ impl Record for Counting {
         let mut tally = self.0.borrow_mut();
         tally.stalled += activity.stalled.as_u64() / 1_000_000;
         tally.rotated.push(ended);
-        tally.users = tally.users.max(gauges.users);
+        tally.users.push(gauges.users);
+        let due = tally.due;
+        tally.due_by_then.push(due);
         tally.queued = gauges.queued;
     }
 
@@ -305,10 +310,15 @@ fn stage<T: Copy>(millis: u64, level: T) -> Stage<T> {
     Stage { duration: Nanos::from_millis(millis), from: level, to: level, measured: true }
 }
 
+/// Evenly spaced arrivals.
+fn arrivals(stages: Vec<Stage<Rate>>, max_vus: Option<u32>, overload: Overload) -> LoadModel {
+    let profile = RateProfile::new(stages).unwrap();
+    LoadModel::ArrivalRate { profile, arrivals: Arrivals::Uniform, max_vus, overload }
+}
+
 /// 100/s for one second.
 fn open(max_vus: u32, overload: Overload) -> LoadModel {
-    let profile = RateProfile::new(vec![stage(1_000, Rate::from_per_second(100))]).unwrap();
-    LoadModel::ArrivalRate { profile, arrivals: Arrivals::Uniform, max_vus: Some(max_vus), overload }
+    arrivals(vec![stage(1_000, Rate::from_per_second(100))], Some(max_vus), overload)
 }
 
 fn queue(millis: u64) -> Overload {
@@ -358,28 +368,27 @@ fn a_stall_beyond_the_catch_up_is_counted_and_never_burst() {
 
 #[test]
 fn a_stall_across_the_end_of_the_plan_is_a_stall_and_not_a_stop() {
-    let mut bench = Bench::new(open(1_000, queue(30_000)), vec![GET]);
+    // More slots are left than are released in one go before the grace of one second is looked at.
+    let load = arrivals(vec![stage(1_000, Rate::from_per_second(1_000))], None, queue(30_000));
+    let mut bench = Bench::new(load, vec![GET]);
     bench.script.0.borrow_mut().immediate = Some(Outcome::Succeeded);
-    bench.run_to(495);
-    // Past the plan's end and the second of grace.
+    bench.run_to(500);
     bench.clock.advance(Nanos::from_secs(3));
     bench.next = bench.core.turn();
     bench.run_to(9_000);
-    assert_eq!(bench.tally().unsent, vec![UnsentReason::GeneratorStall; 50]);
+    assert_eq!(bench.tally().unsent, vec![UnsentReason::GeneratorStall; 499]);
     bench.assert_balanced_and_over();
 }
 
 #[test]
-fn a_closed_model_that_stood_still_says_so() {
-    let profile = UserProfile::new(vec![stage(8_000, 2)]).unwrap();
-    let mut bench = Bench::new(LoadModel::VirtualUsers { profile }, vec![GET, think(50)]);
+fn users_of_an_open_model_are_the_most_at_once_in_each_interval() {
+    let load = arrivals(vec![stage(2_000, Rate::from_per_second(10))], None, queue(30_000));
+    let mut bench = Bench::new(load, vec![GET]);
+    bench.run_to(550);
+    bench.respond();
     bench.script.0.borrow_mut().immediate = Some(Outcome::Succeeded);
     bench.run_to(2_500);
-    assert_eq!(bench.tally().stalled, 0);
-    bench.clock.advance(Nanos::from_secs(4));
-    bench.next = bench.core.turn();
-    bench.run_to(7_500);
-    assert!((3_900..=4_000).contains(&bench.tally().stalled), "{}", bench.tally().stalled);
+    assert_eq!(bench.tally().users, [6, 1]);
 }
 
 #[test]
@@ -447,54 +456,6 @@ fn think_time_belongs_to_no_request() {
 }
 
 #[test]
-fn users_of_a_closed_model_go_round_until_the_end() {
-    let mut bench = Bench::new(users(3), vec![GET, think(99)]);
-    bench.script.0.borrow_mut().immediate = Some(Outcome::Succeeded);
-    bench.run_to(3_000);
-    let tally = bench.tally();
-    // About ten rounds of 99 ms each, thinking through the end.
-    assert!((30..=33).contains(&tally.starts.len()), "{}", tally.starts.len());
-    assert!(tally.ended.iter().all(|outcome| *outcome == IterationOutcome::Succeeded));
-    bench.assert_balanced_and_over();
-}
-
-#[test]
-fn a_quota_is_done_exactly() {
-    let load = LoadModel::SharedIterations { vus: 4, iterations: 10, max_duration: Nanos::from_secs(60) };
-    let mut bench = Bench::new(load, vec![GET]);
-    for _ in 0..10 {
-        bench.clock.advance(STEP);
-        bench.run_to(20);
-        bench.respond();
-    }
-    assert_eq!(bench.tally().starts.len(), 10);
-    bench.assert_balanced_and_over();
-}
-
-#[test]
-fn a_quota_that_is_not_done_in_time_is_unsent() {
-    let load = LoadModel::SharedIterations { vus: 2, iterations: 10, max_duration: Nanos::from_millis(500) };
-    let mut bench = Bench::new(load, vec![GET]);
-    bench.run_to(600);
-    bench.respond();
-    assert_eq!(bench.tally().unsent, vec![UnsentReason::Stopped; 8]);
-    bench.assert_balanced_and_over();
-}
-
-#[test]
-fn a_long_quota_that_is_not_done_in_time_is_counted_to_its_end() {
-    let max_duration = Nanos::from_millis(500);
-    let load = LoadModel::SharedIterations { vus: 2, iterations: 1_000_000_000, max_duration };
-    let mut bench = Bench::new(load, vec![GET]);
-    bench.run_to(600);
-    bench.respond();
-    let tally = bench.tally();
-    assert!(tally.stopped > 0, "the quota is longer than what is listed");
-    assert_eq!(tally.due + tally.stopped, 1_000_000_000);
-    bench.assert_balanced_and_over();
-}
-
-#[test]
 fn what_is_in_flight_after_the_graceful_stop_is_cancelled() {
     let mut bench = Bench::new(open(1_000, queue(30_000)), vec![GET, think(5_000), GET]);
     bench.run_to(500);
@@ -525,9 +486,7 @@ fn a_drain_accounts_for_every_slot_that_was_planned() {
 
 #[test]
 fn a_long_schedule_that_is_stopped_is_counted_to_its_end() {
-    let profile = RateProfile::new(vec![stage(3_600_000, Rate::from_per_second(1_000))]).unwrap();
-    let load =
-        LoadModel::ArrivalRate { profile, arrivals: Arrivals::Uniform, max_vus: None, overload: queue(1) };
+    let load = arrivals(vec![stage(3_600_000, Rate::from_per_second(1_000))], None, queue(1));
     let mut bench = Bench::new(load, vec![GET]);
     bench.script.0.borrow_mut().immediate = Some(Outcome::Succeeded);
     bench.run_to(10);
@@ -564,13 +523,7 @@ fn the_protocols_timer_ends_a_call() {
 fn warm_up_is_told_from_what_is_measured() {
     let rate = Rate::from_per_second(100);
     let warm = Stage { measured: false, ..stage(300, rate) };
-    let profile = RateProfile::new(vec![warm, stage(700, rate)]).unwrap();
-    let load = LoadModel::ArrivalRate {
-        profile,
-        arrivals: Arrivals::Uniform,
-        max_vus: None,
-        overload: Overload::Drop,
-    };
+    let load = arrivals(vec![warm, stage(700, rate)], None, Overload::Drop);
     let mut bench = Bench::new(load, vec![GET]);
     bench.script.0.borrow_mut().immediate = Some(Outcome::Succeeded);
     bench.run_to(3_000);
@@ -579,18 +532,14 @@ fn warm_up_is_told_from_what_is_measured() {
 
 #[test]
 fn intervals_end_with_the_seconds_of_the_run() {
-    let profile = RateProfile::new(vec![stage(3_500, Rate::from_per_second(10))]).unwrap();
-    let load = LoadModel::ArrivalRate {
-        profile,
-        arrivals: Arrivals::Uniform,
-        max_vus: None,
-        overload: Overload::Drop,
-    };
+    let load = arrivals(vec![stage(3_500, Rate::from_per_second(10))], None, Overload::Drop);
     let mut bench = Bench::new(load, vec![GET]);
     bench.script.0.borrow_mut().immediate = Some(Outcome::Succeeded);
     bench.run_to(4_000);
     assert_eq!(bench.tally().rotated, [0, 1, 2]);
-    assert_eq!(bench.tally().users, 1, "gone at once, and yet one at a time");
+    assert_eq!(bench.tally().users, [1, 1, 1], "gone at once, and yet one at a time");
+    // What is due at a full second belongs to the second that begins with it.
+    assert_eq!(bench.tally().due_by_then, [10, 20, 30]);
     let Bench { core, tally, .. } = bench;
     core.finish();
     assert_eq!(tally.0.borrow().finished, Some(4));
