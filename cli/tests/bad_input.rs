@@ -145,10 +145,16 @@ fn a_limit_that_leaves_nothing_to_run_with_is_told_with_its_cure() {
         let run = "run s.yaml --no-preflight --no-out --quiet";
         command.args(["-c", &format!("ulimit -n {handles} && exec '{BINARY}' {run}")]);
         let outcome = Running::of(command).wait();
-        assert!(matches!(outcome.code, Some(104 | 1)), "{outcome:#?}");
+        // How far it comes depends on the handles that whoever started the tests left open. At the latest the connections
+        // of the run find none left, which makes the measurement invalid.
+        let cure = match outcome.code {
+            Some(104 | 1) => "Too many open files",
+            Some(113) => "raise `ulimit -n`",
+            _ => panic!("{outcome:#?}"),
+        };
         assert!(!outcome.stderr.contains("panicked"), "{}", outcome.stderr);
         assert!(outcome.stderr.contains("exit code "), "{}", outcome.stderr);
-        assert!(outcome.stderr.contains("Too many open files"), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains(cure), "{}", outcome.stderr);
     }
 }
 
