@@ -8,16 +8,19 @@ pub mod hyper_loop;
 use std::cell::Cell;
 use std::sync::Arc;
 
-use engine::{Order, Pacing, Protocol, TaskRegistry, ThreadConfig, ThreadReport, orders, run_thread};
+use engine::{
+    Lease, Order, Pacing, Protocol, TaskRegistry, ThreadConfig, ThreadReport, Watcher, orders, run_thread,
+};
 use metrics::{
     Catalog, CatalogScenario, CatalogStep, Drain, Layout, Outcome, Phases, Record, Recorder, RequestSample,
     RequestTimes,
 };
 use plan::{
-    Check, CheckId, CheckKind, LoadModel, Op, Origin, OriginId, Program, RequestId, RequestPlan, RunPlan,
-    ScenarioBody, ScenarioId, ScenarioPlan, Scheme, Seed, Share, StatusSet, Step, StepId, Template, TlsPlan,
+    Check, CheckId, CheckKind, Course, LoadModel, Op, Origin, OriginId, Program, RequestId, RequestPlan,
+    Revision, RunPlan, ScenarioBody, ScenarioId, ScenarioPlan, Scheme, Seed, StatusSet, Step, StepId,
+    Template, TlsPlan,
 };
-use protocols::{Http1, Memory, Secret, Secrets, SystemResolver};
+use protocols::{Http1, Memory, Secret, Secrets, SystemResolver, TargetPolicy};
 use units::{Clock, MonotonicClock, Nanos, Timestamp};
 
 /// What the target in memory answers: four headers, as a small service does.
@@ -93,7 +96,8 @@ impl Secrets for NoSecrets {
 
 /// The protocol for `plan`, over TCP.
 pub fn over_tcp(plan: &RunPlan) -> Http1 {
-    Http1::new(Arc::new(prepared(plan)), Arc::new(SystemResolver))
+    let anywhere = Arc::new(TargetPolicy::unrestricted());
+    Http1::new(Arc::new(prepared(plan)), Arc::new(SystemResolver), anywhere)
 }
 
 /// The protocol for `plan`, over a target in memory.
@@ -127,7 +131,9 @@ pub fn run<P: Protocol, R: Record + 'static>(plan: &Arc<RunPlan>, protocol: P, r
     let config = ThreadConfig {
         run_id: Default::default(),
         plan: Arc::clone(plan),
-        share: Share::whole(),
+        course: Arc::new(Course::new(plan, Revision::whole(), 1).expect("a whole share")),
+        lease: Lease::forever(),
+        watcher: Watcher::nobody(),
         thread: 0,
         threads: 1,
         pacing: Pacing::Balanced,

@@ -10,13 +10,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use metrics::Record;
-use plan::{RequestId, RunPlan, ScenarioBody, ScenarioId, Slot, SlotsDigest};
+use plan::{Course, RequestId, RunPlan, ScenarioBody, ScenarioId, Slot, SlotsDigest};
 use units::{Clock, Nanos, Timestamp};
 
+use crate::lease::Lease;
 use crate::port::{IoId, Outbox, Protocol};
+use crate::revise::Revisions;
 use crate::scenario::{Load, Scenario};
 use crate::schedule::MAX_CATCH_UP;
 use crate::stop::MAX_LISTED;
+use crate::thread::ThreadConfig;
 use crate::timers::Timers;
 use crate::user::{State, User};
 
@@ -24,6 +27,10 @@ use crate::user::{State, User};
 pub(crate) struct Core<P, R, C> {
     pub(crate) clock: C,
     pub(crate) plan: Arc<RunPlan>,
+    /// What the thread goes by at its start.
+    first: Arc<Course>,
+    pub(crate) revisions: Revisions,
+    pub(crate) lease: Lease,
     pub(crate) protocol: P,
     pub(crate) recorder: R,
     pub(crate) outbox: Outbox,
@@ -36,6 +43,10 @@ pub(crate) struct Core<P, R, C> {
     pub(crate) interval: u32,
     /// The next instant at which a scenario does something by itself.
     pub(crate) next_scheduled: Timestamp,
+    /// When the next revision comes into force.
+    pub(crate) revise_at: Timestamp,
+    /// The run time from which the thread carried nothing although its part was not over.
+    pub(crate) left_at: Option<Nanos>,
     /// The latest end of a request.
     pub(crate) last_completed: Timestamp,
     /// Whether the outbox was left before it was empty.
@@ -85,18 +96,14 @@ pub(crate) enum Next {
 }
 
 impl<P: Protocol, R: Record, C: Clock> Core<P, R, C> {
-    pub(crate) fn new(
-        plan: Arc<RunPlan>,
-        protocol: P,
-        recorder: R,
-        clock: C,
-        thread: u32,
-        threads: u32,
-    ) -> Self {
+    pub(crate) fn new(config: &ThreadConfig, protocol: P, recorder: R, clock: C) -> Self {
         let now = clock.now();
         Self {
             clock,
-            plan,
+            plan: Arc::clone(&config.plan),
+            first: Arc::clone(&config.course),
+            revisions: Revisions::new(&config.course, config.watcher.clone()),
+            lease: config.lease.clone(),
             protocol,
             recorder,
             outbox: Outbox::default(),
@@ -106,13 +113,15 @@ impl<P: Protocol, R: Record, C: Clock> Core<P, R, C> {
             start: now,
             interval: 0,
             next_scheduled: Timestamp::NEVER,
+            revise_at: Timestamp::NEVER,
+            left_at: None,
             last_completed: now,
             backlog: false,
             ended: false,
             opened: Vec::new(),
             unborn: Vec::new(),
-            thread,
-            threads,
+            thread: config.thread,
+            threads: config.threads,
             requests_attempted: 0,
             iterations_started: 0,
             requests_in_flight: 0,
@@ -132,16 +141,23 @@ impl<P: Protocol, R: Record, C: Clock> Core<P, R, C> {
     /// Begins the schedule at `start`; the users of closed models are in the table already.
     pub(crate) fn begin_at(&mut self, start: Timestamp, loads: Vec<Load>) {
         self.start = start;
-        let with_model = loads.into_iter().zip(&self.plan.scenarios);
-        self.scenarios = with_model.map(|(load, plan)| Scenario::new(load, plan, start)).collect();
+        let with_ids = loads.into_iter().zip(self.plan.scenario_ids());
+        let scenario = |(load, id): (Load, ScenarioId)| {
+            let graceful_stop = self.plan.scenarios[id.index()].graceful_stop;
+            Scenario::new(load, self.first.timetable(id), start, graceful_stop)
+        };
+        self.scenarios = with_ids.map(scenario).collect();
         self.cpu_at_start = thread_cpu();
-        self.last = Rotation { cpu: self.cpu_at_start, at: start, ..self.last };
+        let begun = start.max(self.clock.now());
+        self.last = Rotation { cpu: self.cpu_at_start, at: begun, ..self.last };
         self.next_scheduled = start;
-        self.awaited = start;
+        // Nobody waited for a thread that joins a run under way and has no part of it yet.
+        let share = &self.first.revision().share;
+        self.awaited = if share.weights[share.index as usize] == 0 { begun } else { start };
     }
 
-    /// Adds a user to the table.
-    pub(crate) fn add_user(&mut self, scenario: u32, number: u32) -> u32 {
+    /// Adds a user to the table; `gained` is the revision that made it this thread's, of meaning in a closed model.
+    pub(crate) fn add_user(&mut self, scenario: u32, number: u32, gained: u64) -> u32 {
         let place = self.users.len() as u32;
         let state = match self.plan.scenarios[scenario as usize].body {
             ScenarioBody::Program(_) => State::Idle,
@@ -150,7 +166,7 @@ impl<P: Protocol, R: Record, C: Clock> Core<P, R, C> {
                 State::Living { mailbox: Rc::default(), busy: false }
             }
         };
-        self.users.push(User::new(scenario, number, state));
+        self.users.push(User::new(scenario, number, gained, state));
         self.timers.grow(self.users.len());
         place
     }
@@ -204,17 +220,6 @@ impl<P: Protocol, R: Record, C: Clock> Core<P, R, C> {
         }
     }
 
-    /// Starts no more iterations; cancels at `until` what is in flight then.
-    pub(crate) fn drain(&mut self, until: Timestamp) {
-        for scenario in 0..self.scenarios.len() {
-            self.stop_scenario(scenario);
-            let state = &mut self.scenarios[scenario];
-            state.deadline = state.deadline.min(until);
-        }
-        // A stopped scenario has no instants of its own left but this one.
-        self.next_scheduled = self.next_scheduled.min(until);
-    }
-
     /// Ends the recording.
     pub(crate) fn finish(mut self) {
         let now = self.clock.now();
@@ -236,9 +241,7 @@ impl<P: Protocol, R: Record, C: Clock> Core<P, R, C> {
             }
             over = false;
             scheduled = scheduled.min(scenario.next_instant(start, now));
-            if let Load::Open(open) = &mut scenario.load
-                && let Some(next) = open.next_slot()
-            {
+            if let Some(next) = scenario.next_slot() {
                 slot = slot.min(start + next.due);
             }
         }
@@ -246,7 +249,7 @@ impl<P: Protocol, R: Record, C: Clock> Core<P, R, C> {
             return Next::Over;
         }
         let interval = start + Nanos::from_secs(u64::from(self.interval) + 1);
-        self.next_scheduled = scheduled.min(interval);
+        self.next_scheduled = scheduled.min(interval).min(self.revise_at);
         let at = self.next_instant();
         Next::At { at, slot: at == slot }
     }

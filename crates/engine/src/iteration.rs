@@ -63,6 +63,11 @@ impl<P: Protocol, R: Record, C: Clock> Core<P, R, C> {
             return;
         };
         match program.ops.get(user.op as usize).copied() {
+            Some(Op::Request(_)) if !self.lease.holds(now) => {
+                user.iteration.cancelled = true;
+                self.lapse(now);
+                self.end_iteration(place, now);
+            }
             Some(Op::Request(request)) => {
                 user.op += 1;
                 user.state = State::Calling(request);
@@ -104,12 +109,19 @@ impl<P: Protocol, R: Record, C: Clock> Core<P, R, C> {
             duration: now.saturating_since(started),
         };
         self.recorder.iteration_ended(scenario, outcome, times, period);
+        if !self.lease.holds(now) {
+            // Before a slot that waits for this user is started.
+            self.lapse(now);
+        }
         let state = &mut self.scenarios[scenario];
         state.in_flight -= 1;
         match &mut state.load {
             Load::Open(open) => match open.queue.pop_front() {
                 Some(waiting) => self.start_slot(place, waiting, now),
-                None => open.free.push(place),
+                None => {
+                    open.free.push(place);
+                    open.retire();
+                }
             },
             // An iteration that took no time at all would keep the thread from everything else.
             Load::Closed(_) if times.duration.is_zero() => self.timers.set(place, now),

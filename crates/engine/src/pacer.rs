@@ -20,7 +20,7 @@ impl KernelTimer {
     /// Makes a timer that is not armed. Must be called on the runtime that will poll it.
     pub(crate) fn new() -> io::Result<Self> {
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
-        let fd = rustix::time::timerfd_create(TimerfdClockId::Monotonic, flags)?;
+        let fd = rustix::time::timerfd_create(TimerfdClockId::Boottime, flags)?;
         // SAFETY: the descriptor is open and owned by the `OwnedFd`, which is moved in and never out: it stays open,
         // and `as_raw_fd` gives the same number, for as long as the `AsyncFd` lives.
         #[expect(unsafe_code, reason = "the runtime offers no safe registration of a descriptor")]

@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 use std::iter::Peekable;
+use std::sync::Arc;
 
 use metrics::Period;
-use plan::{Dealing, Overload, RateProfile, ScenarioPlan, Slot, Slots, UserProfile};
+use plan::{Dealing, Overload, Slot, Slots, Timetable};
 use units::{Nanos, Timestamp};
 
 use crate::deal::Quota;
@@ -21,8 +22,12 @@ pub(crate) struct Scenario {
     pub(crate) ends: Timestamp,
     /// When what is still in flight is cancelled.
     pub(crate) deadline: Timestamp,
-    /// Whether an order or the deadline has ended it early.
+    /// Whether an order, the deadline or the end of the lease has ended it early.
     pub(crate) stopped: bool,
+    /// When iterations start, over all shares.
+    pub(crate) timetable: Arc<Timetable>,
+    /// What is due from this run time on is by a revision that is not in force yet.
+    pub(crate) until: Nanos,
 }
 
 /// What starts iterations.
@@ -39,16 +44,21 @@ pub(crate) struct Open {
     pub(crate) slots: Option<Peekable<Slots>>,
     /// Whose the slots are.
     pub(crate) dealing: Dealing,
-    pub(crate) profile: RateProfile,
     pub(crate) overload: Overload,
     /// Slots that were released and wait for a user, oldest first.
     pub(crate) queue: VecDeque<Waiting>,
     /// Users without an iteration, the one used last on top: its connection is warm.
     pub(crate) free: Vec<u32>,
-    /// Users made so far.
+    /// Users that are too many for the present share, kept for a larger one.
+    pub(crate) retired: Vec<u32>,
+    /// Users at hand: busy or free.
     pub(crate) made: u32,
     /// The most there may be.
     pub(crate) limit: u32,
+    /// Users of the scenario over all workers, if they are limited.
+    pub(crate) all_users: Option<u32>,
+    /// The most there may be whatever the share is.
+    pub(crate) bound: u32,
 }
 
 /// A slot that found no free user.
@@ -66,19 +76,11 @@ pub(crate) struct Closed {
     pub(crate) changes: Vec<Change>,
     /// The next change.
     pub(crate) next: usize,
-    pub(crate) kind: ClosedKind,
+    /// What bounds it beside time, if anything does.
+    pub(crate) quota: Option<Quota>,
     /// Users of the scenario over all workers: iterations of user u are numbered u, u + this, u + 2 × this, …
     pub(crate) all_users: u64,
     pub(crate) active: u32,
-}
-
-/// What bounds a closed model.
-#[derive(Debug)]
-pub(crate) enum ClosedKind {
-    /// A number of users over time.
-    Users(UserProfile),
-    /// A quota of iterations.
-    Quota(Quota),
 }
 
 /// A user becomes active or inactive.
@@ -94,26 +96,70 @@ pub(crate) struct Change {
 pub(crate) const MAX_QUEUE: usize = 262_144;
 
 impl Scenario {
-    /// A scenario whose profile starts at `start`.
-    pub(crate) fn new(load: Load, plan: &ScenarioPlan, start: Timestamp) -> Self {
-        let ends = start + plan.load.duration();
-        Self { load, in_flight: 0, peak: 0, ends, deadline: ends + plan.graceful_stop, stopped: false }
+    /// A scenario that goes by `timetable`, whose run time starts at `start`.
+    pub(crate) fn new(
+        load: Load,
+        timetable: &Arc<Timetable>,
+        start: Timestamp,
+        graceful_stop: Nanos,
+    ) -> Self {
+        let mut scenario = Self {
+            load,
+            in_flight: 0,
+            peak: 0,
+            ends: start,
+            deadline: start,
+            stopped: false,
+            timetable: Arc::clone(timetable),
+            until: Nanos::MAX,
+        };
+        scenario.set_timetable(timetable, start, graceful_stop);
+        scenario
+    }
+
+    /// Goes by `timetable` from now on.
+    pub(crate) fn set_timetable(
+        &mut self,
+        timetable: &Arc<Timetable>,
+        start: Timestamp,
+        graceful_stop: Nanos,
+    ) {
+        self.timetable = Arc::clone(timetable);
+        // While a pause holds it, it has no end.
+        self.ends = timetable.end().map_or(Timestamp::NEVER, |end| start + end);
+        self.deadline = self.ends + graceful_stop;
     }
 
     /// Whether no iteration runs and none will be started.
     pub(crate) fn is_over(&mut self, now: Timestamp) -> bool {
-        if self.in_flight > 0 {
-            return false;
-        }
+        self.in_flight == 0 && (self.stopped || self.has_started_all(now)) && !self.has_waiting()
+    }
+
+    /// Whether no iteration will be started, unless it waits already.
+    pub(crate) fn has_started_all(&mut self, now: Timestamp) -> bool {
         match &mut self.load {
-            Load::Open(open) => {
-                (self.stopped || now >= self.ends) && open.next_slot().is_none() && open.queue.is_empty()
-            }
-            Load::Closed(closed) => match &mut closed.kind {
-                ClosedKind::Users(_) => self.stopped || now >= self.ends,
-                ClosedKind::Quota(quota) => self.stopped || quota.is_empty(),
+            Load::Open(_) => now >= self.ends && self.next_slot().is_none(),
+            Load::Closed(closed) => match &mut closed.quota {
+                None => now >= self.ends,
+                Some(quota) => quota.is_empty(),
             },
         }
+    }
+
+    fn has_waiting(&self) -> bool {
+        matches!(&self.load, Load::Open(open) if !open.queue.is_empty())
+    }
+
+    /// The next slot that is to be released by the revision in force.
+    pub(crate) fn next_slot(&mut self) -> Option<Slot> {
+        let Load::Open(open) = &mut self.load else { return None };
+        let next = open.slots.as_mut()?.peek().copied();
+        next.filter(|slot| slot.due < self.until)
+    }
+
+    /// The period of an iteration that starts at `after` of run time.
+    pub(crate) fn period(&self, after: Nanos) -> Period {
+        Period::from_measured(self.timetable.measured_at(after))
     }
 
     /// The next instant after `now` at which the scenario does something by itself; an instant that has passed
@@ -123,11 +169,11 @@ impl Scenario {
         if !self.stopped && self.ends > now {
             next = next.min(self.ends);
         }
-        match &mut self.load {
+        if let Some(slot) = self.next_slot() {
+            next = next.min(start + slot.due);
+        }
+        match &self.load {
             Load::Open(open) => {
-                if let Some(slot) = open.next_slot() {
-                    next = next.min(start + slot.due);
-                }
                 if let (Some(waiting), Overload::Queue { timeout }) = (open.queue.front(), open.overload) {
                     next = next.min(start + waiting.slot.due + timeout);
                 }
@@ -143,23 +189,20 @@ impl Scenario {
 }
 
 impl Open {
-    /// The next slot that is to be released.
-    pub(crate) fn next_slot(&mut self) -> Option<Slot> {
-        self.slots.as_mut()?.peek().copied()
-    }
-
-    /// The period of a slot due at `due`.
-    pub(crate) fn period(&self, due: Nanos) -> Period {
-        Period::from_measured(self.profile.measured_at(due))
+    /// Puts users aside that are more than there may be, of those without an iteration.
+    pub(crate) fn retire(&mut self) {
+        while self.made > self.limit
+            && let Some(user) = self.free.pop()
+        {
+            self.made -= 1;
+            self.retired.push(user);
+        }
     }
 }
 
 impl Closed {
-    /// The period of an iteration that starts `after` the run's start.
-    pub(crate) fn period(&self, after: Nanos) -> Period {
-        match &self.kind {
-            ClosedKind::Users(profile) => Period::from_measured(profile.measured_at(after)),
-            ClosedKind::Quota(_) => Period::Measured,
-        }
+    /// A closed model with `all_users` users over all workers.
+    pub(crate) fn new(all_users: u32, quota: Option<Quota>, changes: Vec<Change>) -> Self {
+        Self { changes, next: 0, quota, all_users: u64::from(all_users), active: 0 }
     }
 }

@@ -6,7 +6,7 @@ use units::{Clock, Nanos, Timestamp};
 
 use crate::core::{Core, digest};
 use crate::port::Protocol;
-use crate::scenario::{ClosedKind, Load, MAX_QUEUE, Waiting};
+use crate::scenario::{Load, MAX_QUEUE, Waiting};
 use crate::user::Iteration;
 
 impl<P: Protocol, R: Record, C: Clock> Core<P, R, C> {
@@ -19,9 +19,13 @@ impl<P: Protocol, R: Record, C: Clock> Core<P, R, C> {
                 Load::Open(_) => self.run_open(scenario, now),
                 Load::Closed(_) => self.run_closed(scenario, now),
             }
-            if now >= self.scenarios[scenario].deadline {
+            // A revision that is due may move the end.
+            if now >= self.scenarios[scenario].deadline && now < self.revise_at {
                 self.cut(scenario);
             }
+        }
+        if now >= self.revise_at {
+            self.apply_revisions(now);
         }
         self.handle_events();
     }
@@ -31,10 +35,14 @@ impl<P: Protocol, R: Record, C: Clock> Core<P, R, C> {
         let start = self.start;
         let mut now = now;
         for _ in 0..SLOTS_AT_ONCE {
-            let Load::Open(open) = &mut self.scenarios[scenario].load else { return };
-            let due = open.slots.as_mut().and_then(|slots| slots.next_if(|slot| start + slot.due <= now));
-            let Some(slot) = due else { break };
-            let period = open.period(slot.due);
+            if !self.lease.holds(now) {
+                return self.lapse(now);
+            }
+            let state = &mut self.scenarios[scenario];
+            let Load::Open(open) = &mut state.load else { return };
+            let is_due = |slot: &Slot| slot.due < state.until && start + slot.due <= now;
+            let Some(slot) = open.slots.as_mut().and_then(|slots| slots.next_if(is_due)) else { break };
+            let period = state.period(slot.due);
             self.release(scenario, slot, period, now);
             // The next one is released after this one was sent, and says so.
             now = self.clock.now();
@@ -59,16 +67,12 @@ impl<P: Protocol, R: Record, C: Clock> Core<P, R, C> {
             self.recorder.slot_unsent(scenario, UnsentReason::GeneratorStall, mix, period);
             return;
         }
-        let Load::Open(open) = &mut self.scenarios[scenario].load else { return };
         let waiting = Waiting { slot, released: now, period };
-        if let Some(user) = open.free.pop() {
-            self.start_slot(user, waiting, now);
-        } else if open.made < open.limit {
-            let number = open.made * self.threads + self.thread;
-            open.made += 1;
-            let user = self.add_user(scenario as u32, number);
-            self.start_slot(user, waiting, now);
-        } else if open.overload != Overload::Drop && open.queue.len() < MAX_QUEUE {
+        if let Some(user) = self.take_user(scenario) {
+            return self.start_slot(user, waiting, now);
+        }
+        let Load::Open(open) = &mut self.scenarios[scenario].load else { return };
+        if open.overload != Overload::Drop && open.queue.len() < MAX_QUEUE {
             open.queue.push_back(waiting);
         } else {
             // Our own lateness bunches slots, and a bunch finds no users: that must show.
@@ -77,6 +81,20 @@ impl<P: Protocol, R: Record, C: Clock> Core<P, R, C> {
             let reason = if queued { DropReason::QueueFull } else { DropReason::NoUser };
             self.recorder.slot_dropped(scenario, reason, mix, period);
         }
+    }
+
+    /// A user of an open model for an iteration; `None` when there may be no more.
+    pub(crate) fn take_user(&mut self, scenario: usize) -> Option<u32> {
+        let Load::Open(open) = &mut self.scenarios[scenario].load else { return None };
+        if let Some(user) = open.free.pop() {
+            return Some(user);
+        }
+        if open.made >= open.limit {
+            return None;
+        }
+        let number = open.made * self.threads + self.thread;
+        open.made += 1;
+        open.retired.pop().or_else(|| Some(self.add_user(scenario as u32, number, 0)))
     }
 
     pub(crate) fn start_slot(&mut self, user: u32, waiting: Waiting, now: Timestamp) {
@@ -112,7 +130,8 @@ impl<P: Protocol, R: Record, C: Clock> Core<P, R, C> {
                 self.handle_events();
             }
         }
-        if now >= self.scenarios[scenario].ends && !self.scenarios[scenario].stopped {
+        let state = &self.scenarios[scenario];
+        if now >= state.ends && !state.stopped && now < self.revise_at {
             self.stop_scenario(scenario);
         }
     }
@@ -122,16 +141,19 @@ impl<P: Protocol, R: Record, C: Clock> Core<P, R, C> {
         let place = user as usize;
         let scenario = self.users[place].scenario as usize;
         let state = &mut self.scenarios[scenario];
-        if !self.users[place].active || state.stopped || now >= state.ends {
+        let after = now.saturating_since(self.start);
+        // After the end of the revision in force it is for the next one to say whether the user goes on.
+        if !self.users[place].active || state.stopped || now >= state.ends || after >= state.until {
             return;
         }
+        if !self.lease.holds(now) {
+            return self.lapse(now);
+        }
+        let period = state.period(after);
         let Load::Closed(closed) = &mut state.load else { return };
-        let period = closed.period(now.saturating_since(self.start));
-        let n = match &mut closed.kind {
-            ClosedKind::Users(_) => {
-                u64::from(self.users[place].number) + self.users[place].begun * closed.all_users
-            }
-            ClosedKind::Quota(quota) => match quota.next() {
+        let n = match &mut closed.quota {
+            None => self.users[place].next_iteration(closed.all_users),
+            Some(quota) => match quota.next() {
                 Some(n) => n,
                 None => return,
             },

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use metrics::{
@@ -10,17 +10,19 @@ use metrics::{
     Period, Phases, Record, RequestSample, UnsentReason,
 };
 use plan::{
-    Arrivals, LoadModel, Op, Origin, OriginId, Overload, Program, RateProfile, RequestId, RequestPlan,
-    RunPlan, ScenarioBody, ScenarioId, ScenarioPlan, Scheme, Seed, Share, Stage, StatusSet, Step, StepId,
-    Template, TlsPlan, UserProfile,
+    Arrivals, Course, LoadModel, Op, Origin, OriginId, Overload, Program, RateProfile, RequestId,
+    RequestPlan, Revision, RunPlan, ScenarioBody, ScenarioId, ScenarioPlan, Scheme, Seed, Stage, StatusSet,
+    Step, StepId, Template, TlsPlan, UserProfile,
 };
 use units::{Clock, ManualClock, Nanos, Rate, Timestamp};
 
 use crate::core::{Core, Next};
 use crate::port::{CallId, Completion, ConnectionGauges, Event, IoId, Outbox, Protocol};
-use crate::{Pacing, ThreadConfig, deal};
+use crate::{Lease, Pacing, Revised, ThreadConfig, Watcher, deal};
 
 mod closed;
+mod lease;
+mod revised;
 
 /// Calls under way and how the next ones end.
 #[derive(Default)]
@@ -194,32 +196,72 @@ struct Bench {
     clock: ManualClock,
     script: Scripted,
     tally: Counting,
+    told: Arc<Mutex<Vec<Revised>>>,
     start: Timestamp,
     next: Next,
 }
 
 const STEP: Nanos = Nanos::from_millis(1);
 
+/// What a thread is given beside its plan.
+struct Part {
+    revision: Revision,
+    lease: Lease,
+    thread: u32,
+    threads: u32,
+    /// How long ago the run began, less 10 ms.
+    ago: Nanos,
+}
+
+impl Default for Part {
+    fn default() -> Self {
+        Self { revision: Revision::whole(), lease: Lease::forever(), thread: 0, threads: 1, ago: Nanos::ZERO }
+    }
+}
+
+const NOW: Timestamp = Timestamp::from_nanos(77_000_000_000);
+
 impl Bench {
     fn new(load: LoadModel, ops: Vec<Op>) -> Self {
-        let plan = Arc::new(plan(load, ops));
-        let clock = ManualClock::starting_at(Timestamp::from_nanos(77_000_000_000));
+        Self::of(plan(load, ops), Part::default())
+    }
+
+    fn of(plan: RunPlan, part: Part) -> Self {
+        let plan = Arc::new(plan);
+        let clock = ManualClock::starting_at(NOW);
         let (script, tally) = (Scripted::default(), Counting::default());
-        let mut core = Core::new(Arc::clone(&plan), script.clone(), tally.clone(), clock.clone(), 0, 1);
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let telling = Arc::clone(&told);
         let config = ThreadConfig {
             run_id: uuid::Uuid::nil(),
+            course: Arc::new(Course::new(&plan, part.revision, part.threads).unwrap()),
             plan,
-            share: Share::whole(),
-            thread: 0,
-            threads: 1,
+            lease: part.lease,
+            watcher: Watcher::new(move |revised| telling.lock().unwrap().push(revised)),
+            thread: part.thread,
+            threads: part.threads,
             pacing: Pacing::Balanced,
             max_vus: vec![1_000],
         };
+        let mut core = Core::new(&config, script.clone(), tally.clone(), clock.clone());
         let loads = deal::loads(&config, &mut core);
-        let start = clock.now() + Nanos::from_millis(10);
+        let start = clock.now().saturating_sub(part.ago) + Nanos::from_millis(10);
         core.begin_at(start, loads);
         let next = core.turn();
-        Self { core, clock, script, tally, start, next }
+        Self { core, clock, script, tally, told, start, next }
+    }
+
+    /// Tells the thread of a revision.
+    fn revise(&mut self, revision: Revision) {
+        let course = Course::new(&self.core.plan, revision, self.core.threads).unwrap();
+        self.core.revise(Arc::new(course));
+        self.next = self.core.turn();
+    }
+
+    /// The revisions that were taken up, and the milliseconds from which they hold.
+    fn told(&self) -> Vec<(u64, u64)> {
+        let told = self.told.lock().unwrap();
+        told.iter().map(|told| (told.revision, told.effective.as_u64() / 1_000_000)).collect()
     }
 
     /// Turns the core at every instant it asks for up to `millis` after the start, then stands there.

@@ -4,14 +4,16 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use plan::{RunPlan, ScenarioBody, Share};
+use plan::{Course, RunPlan, ScenarioBody};
 use tokio::sync::mpsc;
 use units::{Clock, MonotonicClock, Nanos, Timestamp};
 
 use crate::core::{Core, Next};
 use crate::deal;
+use crate::lease::Lease;
 use crate::pacer::KernelTimer;
 use crate::port::Protocol;
+use crate::revise::Watcher;
 use crate::scenario::Load;
 use crate::shell::Shell;
 use crate::task::TaskRegistry;
@@ -33,8 +35,12 @@ pub struct ThreadConfig {
     pub run_id: uuid::Uuid,
     /// The run.
     pub plan: Arc<RunPlan>,
-    /// The part of it this worker carries.
-    pub share: Share,
+    /// The part of it this worker carries first, worked out for as many threads as there are.
+    pub course: Arc<Course>,
+    /// Until when it may send load.
+    pub lease: Lease,
+    /// Who is told that a revision was taken up.
+    pub watcher: Watcher,
     /// Which thread of the worker this is, from 0.
     pub thread: u32,
     /// How many there are.
@@ -46,12 +52,21 @@ pub struct ThreadConfig {
 }
 
 /// Something an engine thread shall do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Order {
-    /// Begin the schedule at this instant.
+    /// Begin the schedule at this instant. It may have passed, for a thread that joins a run under way: its first share
+    /// then has weight 0, and its part comes as a revision.
     StartAt(Timestamp),
+    /// From the revision's instant on, or from now if that has passed, carry another part; worked out for as many
+    /// threads as there are. Told to the thread's [`Watcher`] when it is taken up, which is before its instant.
+    Revise(Arc<Course>),
     /// Start no more iterations; cancel at `until` what is still in flight then.
     Drain {
+        /// When patience ends.
+        until: Timestamp,
+    },
+    /// As [`Order::Drain`], but what is left of the schedule is not booked: it is no longer this worker's.
+    Leave {
         /// When patience ends.
         until: Timestamp,
     },
@@ -72,6 +87,9 @@ pub struct ThreadReport {
     pub cpu: Nanos,
     /// Task users whose teardown did not end in time.
     pub teardowns_cut: u64,
+    /// The run time from which it carried nothing of its part although that was not over: its lease had ended, or it was
+    /// told to leave.
+    pub left_at: Option<Nanos>,
 }
 
 /// The sending end of a thread's orders.
@@ -81,10 +99,17 @@ pub struct Remote {
 }
 
 impl Remote {
-    /// Gives an order; one given after the thread ended is forgotten.
-    pub fn order(&self, order: Order) {
-        // A full queue holds a stop already: a run has one start and two kinds of stop.
-        let _ = self.orders.try_send(order);
+    /// Gives an order; one given after the thread ended is forgotten. Whether the thread can take it: revisions that come
+    /// faster than it takes them up are refused, so that there is always room for a stop.
+    pub fn order(&self, order: Order) -> bool {
+        let is_revision = matches!(order, Order::Revise(_));
+        if is_revision && self.orders.capacity() <= ROOM_FOR_STOPS {
+            return self.orders.is_closed();
+        }
+        match self.orders.try_send(order) {
+            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => true,
+            Err(mpsc::error::TrySendError::Full(_)) => false,
+        }
     }
 }
 
@@ -96,9 +121,15 @@ pub struct Orders {
 
 /// Makes the two ends of a thread's orders.
 pub fn orders() -> (Remote, Orders) {
-    let (sender, receiver) = mpsc::channel(8);
+    let (sender, receiver) = mpsc::channel(MOST_ORDERS);
     (Remote { orders: sender }, Orders { orders: receiver })
 }
+
+/// Orders that wait for a thread: it takes them up at once, unless the machine stands still.
+const MOST_ORDERS: usize = 64;
+
+/// Of these, what a run can need of others than revisions: a start, and its stops.
+const ROOM_FOR_STOPS: usize = 8;
 
 /// In precise mode the last stretch before a slot is spun: longer than the kernel is late to wake us.
 const SPIN: Nanos = Nanos::from_micros(80);
@@ -115,7 +146,7 @@ const EVENT_INTERVAL: u32 = 64;
 /// When the runtime or its timer cannot be made: no file handles, most likely. `recorder` has then recorded nothing.
 ///
 /// # Panics
-/// When a share or a task of the plan does not exist (the worker has checked both), or by a fault of the engine.
+/// When a task of the plan does not exist (the worker has checked that), or by a fault of the engine.
 pub fn run_thread<P: Protocol, R: metrics::Record + 'static>(
     config: ThreadConfig,
     tasks: &TaskRegistry,
@@ -134,8 +165,7 @@ pub fn run_thread<P: Protocol, R: metrics::Record + 'static>(
         KernelTimer::new()?
     };
     let clock = MonotonicClock;
-    let mut core =
-        Core::new(Arc::clone(&config.plan), protocol, recorder, clock, config.thread, config.threads);
+    let mut core = Core::new(&config, protocol, recorder, clock);
     let loads = deal::loads(&config, &mut core);
     let shell = Rc::new(Shell::new(core, timer, tasks.clone(), config.run_id));
     let (started_at, teardowns_cut) =
@@ -150,6 +180,7 @@ pub fn run_thread<P: Protocol, R: metrics::Record + 'static>(
         started_at,
         cpu: core.cpu(),
         teardowns_cut,
+        left_at: core.left_at,
     };
     core.finish();
     Ok(report)
@@ -164,24 +195,35 @@ async fn conduct<P: Protocol, R: metrics::Record + 'static, C: Clock + 'static>(
 ) -> (Option<Timestamp>, u64) {
     // Lives of closed models begin before the schedule does.
     shell.with(|_| ());
-    let first = orders.orders.recv().await;
-    let start = match first {
-        Some(Order::StartAt(at)) => at,
-        Some(Order::Drain { .. } | Order::Cancel) | None => shell.now(),
+    let mut revisions = Vec::new();
+    let first = loop {
+        match orders.orders.recv().await {
+            Some(Order::Revise(course)) => revisions.push(course),
+            first => break first,
+        }
     };
-    shell.with(|core| core.begin_at(start, loads));
+    let start = match first {
+        Some(Order::StartAt(at)) => Some(at),
+        _ => None,
+    };
+    shell.with(|core| {
+        core.begin_at(start.unwrap_or_else(|| core.clock.now()), loads);
+        revisions.into_iter().for_each(|course| core.revise(course));
+    });
     let mut order = first.unwrap_or(Order::Cancel);
     loop {
         match order {
             Order::StartAt(_) => {}
+            Order::Revise(course) => shell.with(|core| core.revise(course)),
             Order::Drain { until } => shell.with(|core| core.drain(until)),
+            Order::Leave { until } => shell.with(|core| core.leave(until)),
             Order::Cancel => shell.with(|core| core.drain(core.clock.now())),
         }
         order = loop {
             shell.rethrow();
             let Next::At { at, slot } = shell.with(Core::turn) else {
                 let cut = shell.tear_down().await;
-                return (matches!(first, Some(Order::StartAt(_))).then_some(start), cut);
+                return (start, cut);
             };
             let spin = if slot && pacing == Pacing::Precise { SPIN } else { Nanos::ZERO };
             if let Some(order) = shell.wait(at, spin, orders).await {

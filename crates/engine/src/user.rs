@@ -15,8 +15,12 @@ pub(crate) struct User {
     pub(crate) scenario: u32,
     /// Its number in the scenario, over all workers.
     pub(crate) number: u32,
-    /// Whether it may start iterations; always so in an open model.
+    /// Whether it may start iterations; of no meaning in an open model.
     pub(crate) active: bool,
+    /// Whether it is this thread's; one that is not finishes its iteration and stays for its return.
+    pub(crate) owned: bool,
+    /// The number of the revision that made it this thread's.
+    pub(crate) gained: u64,
     pub(crate) state: State,
     pub(crate) iteration: Iteration,
     /// The next operation of the program.
@@ -57,11 +61,13 @@ pub(crate) struct Iteration {
 }
 
 impl User {
-    pub(crate) fn new(scenario: u32, number: u32, state: State) -> Self {
+    pub(crate) fn new(scenario: u32, number: u32, gained: u64, state: State) -> Self {
         Self {
             scenario,
             number,
             active: false,
+            owned: true,
+            gained,
             state,
             iteration: Iteration {
                 n: 0,
@@ -78,6 +84,14 @@ impl User {
         }
     }
 
+    /// The number in the scenario of a closed model's next iteration, with `all_users` users in all shares: u, u +
+    /// `all_users`, … for user u of the first revision. One who came by a later revision counts anew beside that, as the
+    /// numbers its former owner used are not known here.
+    pub(crate) fn next_iteration(&self, all_users: u64) -> u64 {
+        let numbering = self.gained << REVISION_SHIFT;
+        numbering.wrapping_add(u64::from(self.number) + self.begun * all_users)
+    }
+
     /// Whether it is in an iteration.
     pub(crate) fn is_busy(&self) -> bool {
         match self.state {
@@ -87,6 +101,9 @@ impl User {
         }
     }
 }
+
+/// Room for 10¹² iterations of a scenario between two revisions, and for 16 million revisions.
+const REVISION_SHIFT: u32 = 40;
 
 /// The bound on a user's own memory, kept by a test in `benches/system`: with its timer well under 512 bytes.
 const _: () = assert!(size_of::<User>() <= 160);

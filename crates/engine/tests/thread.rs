@@ -9,16 +9,16 @@ use std::task::{Context, Poll};
 
 use api::task::{InitError, TaskContext, TaskLifecycle, TaskOutcome};
 use loadgen_engine::{
-    CallId, ConnectionGauges, Event, IoId, Order, Outbox, Pacing, Protocol, TaskRegistry, ThreadConfig,
-    ThreadReport, orders, run_thread,
+    CallId, ConnectionGauges, Event, IoId, Lease, Order, Outbox, Pacing, Protocol, TaskRegistry,
+    ThreadConfig, ThreadReport, Watcher, orders, run_thread,
 };
 use metrics::{
     Activity, DropReason, ErrorClass, Gauges, IterationOutcome, IterationStart, IterationTimes, Outcome,
     Period, Record, RequestSample, UnsentReason,
 };
 use plan::{
-    LoadModel, Op, OriginId, Program, RequestId, RequestPlan, RunPlan, ScenarioBody, ScenarioId,
-    ScenarioPlan, Seed, Share, Stage, StatusSet, Step, StepId, Template, UserProfile,
+    Course, LoadModel, Op, OriginId, Program, RequestId, RequestPlan, Revision, RunPlan, ScenarioBody,
+    ScenarioId, ScenarioPlan, Seed, Share, Stage, StatusSet, Step, StepId, Template, UserProfile,
 };
 use units::{Clock, MonotonicClock, Nanos};
 
@@ -186,8 +186,10 @@ fn config(load: LoadModel, body: ScenarioBody) -> ThreadConfig {
     };
     ThreadConfig {
         run_id: uuid::Uuid::nil(),
+        course: Arc::new(Course::new(&plan, Revision::whole(), 1).unwrap()),
         plan: Arc::new(plan),
-        share: Share::whole(),
+        lease: Lease::forever(),
+        watcher: Watcher::nobody(),
         thread: 0,
         threads: 1,
         pacing: Pacing::Balanced,
@@ -289,4 +291,74 @@ fn an_execution_that_hangs_is_cancelled_and_still_torn_down() {
     assert_eq!(seen.ended, vec![IterationOutcome::Cancelled; 3]);
     assert_eq!(report.teardowns_cut, 0);
     assert_eq!(counts.teardowns.load(Relaxed), 3);
+}
+
+/// The orders of a thread that runs elsewhere, and what it says of revisions.
+struct Running {
+    remote: loadgen_engine::Remote,
+    told: std::sync::mpsc::Receiver<loadgen_engine::Revised>,
+    thread: std::thread::JoinHandle<(Seen, ThreadReport)>,
+}
+
+/// Starts a thread that is told its share later, as one that joins a run 200 ms old.
+fn joining(load: LoadModel, lease: Lease) -> Running {
+    let (tell, told) = std::sync::mpsc::sync_channel(8);
+    let (remote, orders) = orders();
+    remote.order(Order::StartAt(MonotonicClock.now().saturating_sub(Nanos::from_millis(200))));
+    let thread = std::thread::spawn(move || {
+        let body = ScenarioBody::Task { task: "probe".to_owned(), step: StepId(0) };
+        let config = config(load, body);
+        let share = Share { revision: 1, weights: vec![1, 0], index: 1 };
+        let course = Arc::new(Course::new(&config.plan, Revision::first(share), 1).unwrap());
+        let watcher = Watcher::new(move |revised| tell.send(revised).unwrap());
+        let config = ThreadConfig { course, lease, watcher, ..config };
+        let mut tasks = TaskRegistry::default();
+        let probe = || Probe { counts: Arc::default(), init: all_well, execute: |_| Act::Succeed };
+        tasks.register("probe", probe);
+        let recording = Recording::default();
+        let report = run_thread(config, &tasks, NoProtocol, recording.clone(), orders).unwrap();
+        let seen = recording.0.borrow().clone();
+        (seen, report)
+    });
+    Running { remote, told, thread }
+}
+
+fn users_for_a_minute() -> LoadModel {
+    let stage = Stage { duration: Nanos::from_secs(60), from: 3, to: 3, measured: true };
+    LoadModel::VirtualUsers { profile: UserProfile::new(vec![stage]).unwrap() }
+}
+
+/// Gives everything to the thread that had nothing.
+fn take_over(running: &Running, load: LoadModel, number: u64) {
+    let plan = config(load, ScenarioBody::Program(Program::default())).plan;
+    let share = Share { revision: number, weights: vec![0, 1], index: 1 };
+    let revision = Revision { effective: Nanos::from_millis(100), share, amendments: Vec::new() };
+    assert!(running.remote.order(Order::Revise(Arc::new(Course::new(&plan, revision, 1).unwrap()))));
+}
+
+#[test]
+fn a_thread_that_joins_takes_a_share_over_and_stops_when_its_lease_is_ended() {
+    let (mut keeper, lease) = Lease::until(units::Timestamp::NEVER);
+    let running = joining(users_for_a_minute(), lease);
+    take_over(&running, users_for_a_minute(), 2);
+    let told = running.told.recv_timeout(std::time::Duration::from_secs(20)).unwrap();
+    assert_eq!((told.thread, told.revision), (0, 2));
+    assert!(told.effective >= Nanos::from_millis(200), "it came too late to hold from 100 ms on: {told:?}");
+    keeper.end(MonotonicClock.now());
+    let (seen, report) = running.thread.join().unwrap();
+    assert_eq!(seen.started as usize, seen.ended.len());
+    assert!(report.left_at.unwrap() >= told.effective, "{report:?}");
+}
+
+#[test]
+fn revisions_leave_room_for_a_stop() {
+    // Nobody takes the orders yet.
+    let (remote, orders) = orders();
+    let plan = config(users_for_a_minute(), ScenarioBody::Program(Program::default())).plan;
+    let course = Arc::new(Course::new(&plan, Revision::whole(), 1).unwrap());
+    let taken = (0..1_000).take_while(|_| remote.order(Order::Revise(Arc::clone(&course)))).count();
+    assert!((16..1_000).contains(&taken), "{taken}");
+    assert!(remote.order(Order::Drain { until: units::Timestamp::NEVER }) && remote.order(Order::Cancel));
+    drop(orders);
+    assert!(remote.order(Order::Revise(course)), "one given after the end is forgotten");
 }

@@ -159,6 +159,11 @@ pub struct Layout {
 impl Layout {
     /// The most series of one run, where a step makes two (succeeded and failed) and a scenario one.
     pub const MAX_SERIES: usize = 1_000;
+    /// The most histograms of one run: with as many scenarios as have a slot of their own.
+    pub const MAX_HISTOGRAMS: usize = Self::MAX_SCENARIOS * ScenarioTime::SERIES
+        + (Self::MAX_SERIES - Self::MAX_SCENARIOS) / 2 * StepTime::SERIES;
+    /// The most scenarios with a slot of their own.
+    const MAX_SCENARIOS: usize = Self::MAX_SERIES / 4;
 
     /// Lays out the series of `catalog`.
     ///
@@ -171,7 +176,7 @@ impl Layout {
         for check in &catalog.checks {
             assert!(check.step < catalog.steps.len(), "check `{}` belongs to a step", check.name);
         }
-        let scenario_slots = catalog.scenarios.len().min(Self::MAX_SERIES / 4);
+        let scenario_slots = catalog.scenarios.len().min(Self::MAX_SCENARIOS);
         let step_slots = catalog.steps.len().min((Self::MAX_SERIES - scenario_slots) / 2);
         let shape_hash = hash_of(&catalog, step_slots, scenario_slots);
         Self { catalog, step_slots, scenario_slots, shape_hash }
@@ -350,6 +355,8 @@ mod tests {
         assert_eq!(layout.folded_steps(), 2_000 - 494);
         assert!(u32::try_from(layout.pool_len()).is_ok(), "places in the pool are 32 bits wide");
         assert_eq!(Layout::new(catalog(1, 495)).folded_steps(), 0);
+        let most = (1..300).map(|scenarios| Layout::new(catalog(scenarios, 2_000)).series()).max().unwrap();
+        assert_eq!(most, Layout::MAX_HISTOGRAMS);
         assert_eq!(Layout::new(catalog(251, 1)).folded_scenarios(), 2);
     }
 

@@ -8,6 +8,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test"))]
 
+mod fault;
 mod hex_u128;
 mod histogram;
 mod interval;
@@ -35,6 +36,7 @@ mod track;
 #[cfg(test)]
 mod fixture;
 
+pub use fault::{HistogramFault, SnapshotFault};
 pub use histogram::{Histogram, Moments};
 pub use interval_counts::IntervalCounts;
 pub use layout::{Catalog, CatalogCheck, CatalogScenario, CatalogStep, Layout, ScenarioTime, StepTime};

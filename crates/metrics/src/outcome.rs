@@ -30,8 +30,8 @@ impl Outcome {
 
 macro_rules! error_classes {
     ($($(#[doc = $doc:literal])* $variant:ident => $name:literal,)*) => {
-        /// Why a request (or a task's execution) failed. The set is closed; `internal` and the `no_…` classes are the
-        /// generator's own faults.
+        /// Why a request (or a task's execution) failed. The set is closed; `internal`, `forbidden_target` and the `no_…`
+        /// classes are the generator's own faults.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[repr(u8)]
         pub enum ErrorClass {
@@ -93,6 +93,8 @@ error_classes! {
     NoMemory => "no_memory",
     /// A fault of the generator (own fault).
     Internal => "internal",
+    /// This machine may not send load to the address (own fault).
+    ForbiddenTarget => "forbidden_target",
 }
 
 impl ErrorClass {
@@ -106,7 +108,10 @@ impl ErrorClass {
 
     /// Whether the generator, not the target, is to blame.
     pub const fn is_own_fault(self) -> bool {
-        matches!(self, Self::NoLocalPort | Self::NoFileHandle | Self::NoMemory | Self::Internal)
+        matches!(
+            self,
+            Self::NoLocalPort | Self::NoFileHandle | Self::NoMemory | Self::Internal | Self::ForbiddenTarget
+        )
     }
 }
 

@@ -56,13 +56,18 @@ pub struct Gauges {
 }
 
 impl Gauges {
-    /// Adds the levels of another thread at the same instant.
+    /// Adds the levels of another thread at the same instant; no level goes above the highest number.
     pub fn merge(&mut self, other: &Self) {
-        self.users += other.users;
-        self.iterations_in_flight += other.iterations_in_flight;
-        self.requests_in_flight += other.requests_in_flight;
-        self.queued += other.queued;
-        self.open_connections += other.open_connections;
+        let pairs = [
+            (&mut self.users, other.users),
+            (&mut self.iterations_in_flight, other.iterations_in_flight),
+            (&mut self.requests_in_flight, other.requests_in_flight),
+            (&mut self.queued, other.queued),
+            (&mut self.open_connections, other.open_connections),
+        ];
+        for (mine, theirs) in pairs {
+            *mine = mine.saturating_add(theirs);
+        }
     }
 }
 

@@ -8,8 +8,8 @@ use crate::histogram::Moments;
 /// belongs to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SparseHistogram {
-    moments: Moments,
-    counts: Vec<(u32, u64)>,
+    pub(crate) moments: Moments,
+    pub(crate) counts: Vec<(u32, u64)>,
 }
 
 impl SparseHistogram {

@@ -5,7 +5,7 @@ use std::fmt;
 use units::Nanos;
 
 use crate::outcome::Ending;
-use crate::{Histogram, Moments, Shape};
+use crate::{Histogram, Layout, Moments, Shape, ShapeMismatch, Snapshot, StepTime};
 
 /// Which outcomes a view of times takes in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -78,6 +78,45 @@ impl TimeStats {
             Ending::Succeeded | Ending::Failed => self.exact.merge(times),
             Ending::Censored => self.censored.merge(times),
         }
+    }
+
+    /// Adds all times of `other`.
+    ///
+    /// # Panics
+    /// When the shapes differ.
+    pub fn add(&mut self, other: &Self) {
+        self.exact.merge(&other.exact);
+        self.censored.merge(&other.censored);
+    }
+
+    /// Adds one time of all steps from a snapshot that totals of `layout` have taken.
+    ///
+    /// # Errors
+    /// When another layout recorded it; nothing is added then.
+    pub fn add_steps(
+        &mut self,
+        snapshot: &Snapshot,
+        layout: &Layout,
+        time: StepTime,
+    ) -> Result<(), ShapeMismatch> {
+        let (expected, found) = (layout.shape_hash(), snapshot.shape_hash);
+        if expected != found {
+            return Err(ShapeMismatch { expected, found });
+        }
+        let endings = if time.is_split() { &Ending::ALL[..] } else { &[Ending::Succeeded] };
+        for slot in 0..layout.step_slots() {
+            for ending in endings {
+                let Some(times) = snapshot.histograms.get(&(layout.step_series(slot, time, *ending) as u32))
+                else {
+                    continue;
+                };
+                match ending {
+                    Ending::Succeeded | Ending::Failed => self.exact.merge_sparse(times),
+                    Ending::Censored => self.censored.merge_sparse(times),
+                }
+            }
+        }
+        Ok(())
     }
 
     /// How many times there are, censored ones included.

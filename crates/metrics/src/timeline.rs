@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use units::Nanos;
 
+use crate::fault::{SnapshotFault, grown};
 use crate::interval_counts::IntervalCounts;
 use crate::outcome::Ending;
 use crate::packed::PackedHistogram;
 use crate::sparse::SparseHistogram;
 use crate::track::{Stretch, Track};
-use crate::{Gauges, Histogram, Layout, ScenarioTime, Shape, ShapeMismatch, Snapshot, StepTime};
+use crate::{Gauges, Histogram, Layout, ScenarioTime, Shape, Snapshot, StepTime};
 
 /// Quantiles of one time in one stretch, to 2 significant digits; the maximum is exact. Censored times count as they
 /// were recorded.
@@ -93,6 +94,8 @@ pub struct Timeline {
     layout: Arc<Layout>,
     intervals: Track<Interval>,
     blocks: Track<Block>,
+    /// Of all snapshots: no sum of theirs is above it.
+    volume: u64,
 }
 
 impl Timeline {
@@ -107,18 +110,16 @@ impl Timeline {
             layout: Arc::clone(layout),
             intervals: Track::new(Self::MAX_INTERVALS),
             blocks: Track::new(Self::MAX_BLOCKS),
+            volume: 0,
         }
     }
 
     /// Adds a snapshot; in any order.
     ///
     /// # Errors
-    /// When another layout recorded it; nothing is added then.
-    pub fn add(&mut self, snapshot: &Snapshot) -> Result<(), ShapeMismatch> {
-        let expected = self.layout.shape_hash();
-        if snapshot.shape_hash != expected {
-            return Err(ShapeMismatch { expected, found: snapshot.shape_hash });
-        }
+    /// When no recorder of this layout would have made it, or sums would become too large; nothing is added then.
+    pub fn add(&mut self, snapshot: &Snapshot) -> Result<(), SnapshotFault> {
+        self.volume = grown(self.volume, snapshot.volume_in(&self.layout)?)?;
         let layout = &self.layout;
         let step_times = |time: StepTime| {
             let mut sum = Histogram::new(Shape::FINE);

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use crate::fault::{SnapshotFault, grown};
 use crate::outcome::Ending;
 use crate::snapshot::merge_maps;
 use crate::time_stats::{Outcomes, TimeStats};
 use crate::{
     Activity, CheckCounts, Gauges, Histogram, IterationLedger, Layout, LedgerError, RequestLedger,
-    ScenarioCounts, ScenarioTime, ShapeMismatch, SlotTally, Snapshot, StepCounts, StepTime,
+    ScenarioCounts, ScenarioTime, SlotTally, Snapshot, StepCounts, StepTime, UnsentReason,
 };
 
 /// The sum of all snapshots of a run. Memory grows with what was measured how widely, not with how long.
@@ -25,11 +26,14 @@ pub struct Totals {
     checks: Vec<CheckCounts>,
     /// By the layout's numbers.
     histograms: Vec<Option<Histogram>>,
-    activity: BTreeMap<u32, Activity>,
+    /// By worker and thread.
+    activity: BTreeMap<(u32, u32), Activity>,
     /// The levels of the latest intervals, which threads may still add to.
     gauges: BTreeMap<u32, Gauges>,
     users_max: u64,
     coalesced: u64,
+    /// Of all snapshots: no sum of theirs is above it.
+    volume: u64,
 }
 
 /// For how many intervals threads may be apart and their levels still add up.
@@ -48,22 +52,34 @@ impl Totals {
             gauges: BTreeMap::new(),
             users_max: 0,
             coalesced: 0,
+            volume: 0,
             layout: Arc::clone(layout),
         }
     }
 
-    /// Adds a snapshot; in any order.
+    /// Adds a snapshot of the only worker there is; in any order.
     ///
     /// # Errors
-    /// When another layout recorded it; nothing is added then.
+    /// As [`Totals::add_from`].
+    pub fn add(&mut self, snapshot: &Snapshot) -> Result<(), SnapshotFault> {
+        self.add_from(0, snapshot)
+    }
+
+    /// Adds a snapshot of one worker, whose threads are not those of the others; in any order. `worker` is any number
+    /// that no other worker of the run has.
     ///
-    /// # Panics
-    /// When a slot or series does not exist in the layout although the hashes agree.
-    pub fn add(&mut self, snapshot: &Snapshot) -> Result<(), ShapeMismatch> {
-        let expected = self.layout.shape_hash();
-        if snapshot.shape_hash != expected {
-            return Err(ShapeMismatch { expected, found: snapshot.shape_hash });
+    /// # Errors
+    /// When no recorder of this layout would have made it, or sums would become too large; nothing is added then.
+    pub fn add_from(&mut self, worker: u32, snapshot: &Snapshot) -> Result<(), SnapshotFault> {
+        let volume = grown(self.volume, snapshot.volume_in(&self.layout)?)?;
+        let mut activity = Vec::with_capacity(snapshot.activity.len());
+        for (thread, did) in &snapshot.activity {
+            let place = (worker, *thread);
+            let before = self.activity.get(&place).copied().unwrap_or_default();
+            activity.push((place, before.checked_add(did)?));
         }
+        self.volume = volume;
+        self.activity.extend(activity);
         let (first, last) = self.intervals.unwrap_or((snapshot.first, snapshot.last));
         self.intervals = Some((first.min(snapshot.first), last.max(snapshot.last)));
         for (slot, counts) in &snapshot.steps {
@@ -80,7 +96,6 @@ impl Totals {
             let total = self.histograms[*series as usize].get_or_insert_with(|| Histogram::new(shape));
             total.merge_sparse(sparse);
         }
-        merge_maps(&mut self.activity, &snapshot.activity, Activity::merge);
         merge_maps(&mut self.gauges, &snapshot.gauges, Gauges::merge);
         for at in snapshot.gauges.keys() {
             self.users_max = self.users_max.max(self.gauges.get(at).map_or(0, |levels| levels.users));
@@ -97,6 +112,13 @@ impl Totals {
         let ledger = &mut self.scenarios[self.layout.scenario_slot(scenario)].iterations;
         ledger.due.merge(&slots);
         ledger.unaccounted += slots.count;
+    }
+
+    /// Books slots that came due when their worker's right to send had ended and nobody else had it yet.
+    pub fn add_lease_ended(&mut self, scenario: usize, slots: SlotTally) {
+        let ledger = &mut self.scenarios[self.layout.scenario_slot(scenario)].iterations;
+        ledger.due.merge(&slots);
+        ledger.unsent[UnsentReason::LeaseEnded.index()].merge(&slots);
     }
 
     /// The layout it adds up by.
@@ -188,8 +210,8 @@ impl Totals {
         self.scenario_times(time, 0..self.layout.catalog().scenarios.len(), outcomes)
     }
 
-    /// What engine threads did, by thread.
-    pub fn activity(&self) -> &BTreeMap<u32, Activity> {
+    /// What engine threads did, by worker and thread.
+    pub fn activity(&self) -> &BTreeMap<(u32, u32), Activity> {
         &self.activity
     }
 

@@ -35,21 +35,38 @@ pub(crate) struct Walk {
 }
 
 impl Walk {
-    pub(crate) fn new(seed: Seed, scenario: ScenarioId) -> Self {
+    /// The walk along law number `law` of a scenario: 0 is the plan's own, a change of rates has points of its own.
+    pub(crate) fn new(seed: Seed, scenario: ScenarioId, law: u64) -> Self {
         let draws = Draws::new(seed, Purpose::Arrivals.stream(scenario));
+        let draws = if law == 0 { draws } else { draws.branch(law) };
         Self { draws, block: 0, first: 0, count: count(draws.at(0)), places: [0; MOST], read: false }
+    }
+
+    /// Lets the walk begin at mark `from`: point 0 is the first that is not below it.
+    ///
+    /// # Cost
+    /// The same wherever that is.
+    pub(crate) fn starting_at(mut self, from: u128) -> Self {
+        self.block = (from.saturating_sub(1) >> PLACE_BITS) as u64;
+        self.count = count(self.draws.at(self.block * WORDS));
+        self.read = false;
+        self.first = 0;
+        let below = self.points_before(from);
+        // Points of the block that lie before `from` have numbers below 0, which nobody asks for.
+        self.first = 0_u64.wrapping_sub(below);
+        self
     }
 
     /// The mark of point `n` on the axis of places; `None` if it is not below `limit`. Points are asked for in
     /// ascending order.
     pub(crate) fn mark(&mut self, n: u64, limit: u128) -> Option<u128> {
-        while n - self.first >= u64::from(self.count) {
+        while n.wrapping_sub(self.first) >= u64::from(self.count) {
             if self.end() >= limit {
                 return None;
             }
             self.advance();
         }
-        let at = (n - self.first) as usize;
+        let at = n.wrapping_sub(self.first) as usize;
         Some(self.marks()[at]).map(|place| self.start() + u128::from(place) + 1).filter(|mark| *mark < limit)
     }
 
@@ -60,7 +77,7 @@ impl Walk {
         }
         let start = self.start() + 1;
         let below = self.marks().iter().filter(|place| start + u128::from(**place) < limit).count();
-        self.first + below as u64
+        self.first.wrapping_add(below as u64)
     }
 
     /// Marks of the block are above this: a place is at 1 to 2^[`PLACE_BITS`] of them, never at the block's very
@@ -75,7 +92,7 @@ impl Walk {
     }
 
     fn advance(&mut self) {
-        self.first += u64::from(self.count);
+        self.first = self.first.wrapping_add(u64::from(self.count));
         self.block += 1;
         self.count = count(self.draws.at(self.block * WORDS));
         self.read = false;

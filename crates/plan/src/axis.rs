@@ -16,8 +16,8 @@ use self::ramp::Ramp;
 use crate::Stage;
 use crate::rational::{Sum, gcd};
 
-/// The cumulative axis of a profile.
-#[derive(Clone, Debug, PartialEq)]
+/// The cumulative axis of a profile; one without any mark by default.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Axis {
     /// Stretches in which at least one mark is due, in order; what lies between them holds none.
     pieces: Box<[Piece]>,

@@ -75,6 +75,13 @@ impl Dealing {
         self.owned(thread).take_while(move |user| *user < u64::from(users)).map(|user| user as u32)
     }
 
+    /// How many of the indices below `total` the share owns, in all its threads.
+    pub fn count_of_share(&self, total: u64) -> u64 {
+        let (turns, rest) = (total / self.turn, total % self.turn);
+        let of_turn = |end| self.ownership.count_before(self.index, end);
+        if turns == 0 { of_turn(rest) } else { turns * of_turn(self.turn) + of_turn(rest) }
+    }
+
     /// How many of the indices below `total` `thread` owns: of `total` slots of the scenario its own, of a quota of
     /// `total` iterations its part.
     pub fn count(&self, thread: u32, total: u64) -> u64 {
@@ -126,6 +133,8 @@ mod tests {
             let mut seen = vec![0; total as usize];
             for index in 0..weights.len() as u32 {
                 let dealing = deal(&weights, index, users, threads);
+                let of_threads: u64 = (0..threads).map(|thread| dealing.count(thread, total)).sum();
+                prop_assert_eq!(dealing.count_of_share(total), of_threads);
                 for thread in 0..threads {
                     let own: Vec<u64> = dealing.owned(thread).take_while(|n| *n < total).collect();
                     prop_assert!(own.is_sorted());
@@ -136,6 +145,32 @@ mod tests {
                 }
             }
             prop_assert!(seen.iter().all(|owners| *owners == 1));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn indices_begin_anywhere_as_if_walked_to(
+            weights in prop::collection::vec(0_u32..9, 1..12),
+            users in prop::option::of(1_u32..40),
+            threads in 1_u32..9,
+            from in prop_oneof![0_u64..200, any::<u64>().prop_map(|n| n >> 2)],
+        ) {
+            prop_assume!(weights.iter().any(|weight| *weight > 0));
+            for index in 0..weights.len() as u32 {
+                let dealing = deal(&weights, index, users, threads);
+                for thread in 0..threads {
+                    let owned = || dealing.owned(thread).starting_at(from).take(40);
+                    if from < 200 {
+                        let walked = dealing.owned(thread).skip_while(|n| *n < from).take(40);
+                        prop_assert!(owned().eq(walked));
+                    }
+                    prop_assert!(owned().all(|n| n >= from && dealing.owner(n) == index));
+                    let end = owned().last().map_or(from, |n| n + 1);
+                    let between = dealing.count(thread, end) - dealing.count(thread, from);
+                    prop_assert_eq!(owned().count() as u64, between);
+                }
+            }
         }
     }
 

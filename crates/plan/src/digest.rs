@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use units::{Nanos, Rate};
 
 use crate::draw::{GOLDEN, mix};
-use crate::{Arrivals, LoadModel, RunPlan, ScenarioId, Seed, Slot, Stage};
+use crate::{Amendment, Arrivals, LoadChange, LoadModel, RunPlan, ScenarioId, Seed, Slot, Stage};
 
 /// SHA-256 of the load models, arrival laws, seed and law version: equal means the same schedule.
 ///
@@ -41,6 +41,24 @@ impl RunPlan {
             self.scenarios.iter().map(|scenario| (scenario.name.as_str(), &scenario.load)),
             self.seed,
         )
+    }
+
+    /// The fingerprint of the schedule as `amendments` changed it; without any that of the plan. Each one is chained to
+    /// those before it, so it can be said at any time what was meant up to then.
+    pub fn plan_hash_with(&self, amendments: &[Amendment]) -> PlanHash {
+        amendments.iter().fold(self.plan_hash(), PlanHash::amended)
+    }
+}
+
+impl PlanHash {
+    /// The fingerprint of the schedule that had this one before `amendment`.
+    pub fn amended(self, amendment: &Amendment) -> Self {
+        let mut encoder = Encoder(Sha256::new());
+        encoder.bytes(AMENDMENT_DOMAIN);
+        encoder.bytes(&self.0);
+        encoder.span(amendment.at);
+        encoder.change(&amendment.change);
+        Self(encoder.0.finalize().into())
     }
 }
 
@@ -82,6 +100,25 @@ impl Encoder {
                 self.number(*iterations);
                 self.span(*max_duration);
             }
+        }
+    }
+
+    fn change(&mut self, change: &LoadChange) {
+        match change {
+            LoadChange::Rate { scenario, rate } => {
+                self.tag(1);
+                self.number(u64::from(scenario.0));
+                self.rate(*rate);
+            }
+            LoadChange::Scale { scenario, factor } => {
+                self.tag(2);
+                self.tag(u8::from(scenario.is_some()));
+                self.number(u64::from(scenario.map_or(0, |scenario| scenario.0)));
+                // A change that was accepted has one way to say its factor; 0 and -0 multiply alike.
+                self.number((factor.as_f64() + 0.0).to_bits());
+            }
+            LoadChange::Pause => self.tag(3),
+            LoadChange::Resume => self.tag(4),
         }
     }
 
@@ -184,6 +221,9 @@ fn hex(text: &str) -> Option<u128> {
 
 /// Tells the bytes of this encoding from any others that are hashed.
 const DOMAIN: &[u8] = b"loadgen plan";
+
+/// The same for an amendment.
+const AMENDMENT_DOMAIN: &[u8] = b"loadgen amendment";
 
 /// The version of the laws that make a schedule of a profile and a seed: raised when due times, the drawing of
 /// random arrivals or the encoding change, so that plans made by different laws never seem equal.

@@ -1,10 +1,10 @@
 //! The compiled run: scenarios as flat programs over dense ids.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use units::Nanos;
 
-use crate::{LoadModel, Origin, RequestPlan, Seed, StatusSet, TextMatch};
+use crate::{LoadModel, Origin, RequestPlan, Seed, StatusSet, Template, TextMatch};
 
 /// The whole run, compiled: what every worker holds, whatever its share.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +21,33 @@ pub struct RunPlan {
     pub checks: Vec<Check>,
     /// What random arrivals, think times and choices are drawn from.
     pub seed: Seed,
+}
+
+impl RunPlan {
+    /// The ids of all scenarios, in order.
+    pub fn scenario_ids(&self) -> impl Iterator<Item = ScenarioId> + use<> {
+        (0..self.scenarios.len() as u32).map(ScenarioId)
+    }
+
+    /// The most requests that one iteration of `scenario` sends: each of its program, and once more where it may be sent
+    /// again. Redirects are not followed. A task's execution is one request to us; what it sends is its own.
+    ///
+    /// # Panics
+    /// When there is no such scenario.
+    pub fn requests_per_iteration_at_most(&self, scenario: ScenarioId) -> u64 {
+        let ScenarioBody::Program(program) = &self.scenarios[scenario.index()].body else { return 1 };
+        let most = |op: &Op| match op {
+            Op::Request(request) if self.requests[request.index()].is_idempotent() => 2,
+            Op::Request(_) => 1,
+            Op::Think { .. } => 0,
+        };
+        program.ops.iter().map(most).sum()
+    }
+
+    /// The names of all secrets that its requests refer to.
+    pub fn secrets(&self) -> BTreeSet<&str> {
+        self.requests.iter().flat_map(RequestPlan::templates).flat_map(Template::secrets).collect()
+    }
 }
 
 macro_rules! dense_id {
@@ -147,4 +174,46 @@ pub enum CheckKind {
     Body(TextMatch),
     /// The response time is below this.
     ResponseTime(Nanos),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Template;
+
+    #[test]
+    fn an_iteration_sends_each_request_once_and_those_that_may_be_once_more() {
+        let request = |method: &str| RequestPlan {
+            step: StepId(0),
+            origin: OriginId(0),
+            method: method.to_owned(),
+            path: Template::literal("/"),
+            headers: vec![],
+            body: Template::default(),
+            timeout: Nanos::SECOND,
+            expected: StatusSet::success(),
+            checks: vec![],
+        };
+        let scenario = |body| ScenarioPlan {
+            name: String::new(),
+            tags: BTreeMap::new(),
+            load: LoadModel::SharedIterations { vus: 1, iterations: 1, max_duration: Nanos::SECOND },
+            body,
+            graceful_stop: Nanos::SECOND,
+        };
+        let think = Op::Think { min: Nanos::SECOND, max: Nanos::SECOND };
+        let ops =
+            vec![Op::Request(RequestId(0)), think, Op::Request(RequestId(1)), Op::Request(RequestId(0))];
+        let task = ScenarioBody::Task { task: String::new(), step: StepId(0) };
+        let plan = RunPlan {
+            scenarios: vec![scenario(ScenarioBody::Program(Program { ops })), scenario(task)],
+            steps: vec![],
+            requests: vec![request("GET"), request("POST")],
+            origins: vec![],
+            checks: vec![],
+            seed: Seed(0),
+        };
+        let most: Vec<u64> = plan.scenario_ids().map(|id| plan.requests_per_iteration_at_most(id)).collect();
+        assert_eq!(most, [5, 1]);
+    }
 }

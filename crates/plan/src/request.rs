@@ -30,6 +30,19 @@ pub struct RequestPlan {
     pub checks: Vec<CheckId>,
 }
 
+impl RequestPlan {
+    /// Whether it may be sent a second time when a kept connection turns out to be closed (RFC 9110 section 9.2.2). It
+    /// is sent no more than twice.
+    pub fn is_idempotent(&self) -> bool {
+        matches!(self.method.as_str(), "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS" | "TRACE")
+    }
+
+    /// Everything in it that may have holes.
+    pub(crate) fn templates(&self) -> impl Iterator<Item = &Template> {
+        [&self.path, &self.body].into_iter().chain(self.headers.iter().map(|(_, value)| value))
+    }
+}
+
 /// Text with holes. Literals are merged at compile time: a template without holes is one literal or empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Template {
@@ -61,6 +74,14 @@ impl Template {
     /// Whether it stands for no bytes at all.
     pub fn is_empty(&self) -> bool {
         self.parts.is_empty()
+    }
+
+    /// The names of the secrets it refers to.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().filter_map(|part| match part {
+            TemplatePart::Literal(_) => None,
+            TemplatePart::Secret { name, .. } => Some(name.as_str()),
+        })
     }
 }
 

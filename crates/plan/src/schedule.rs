@@ -3,7 +3,10 @@
 use units::Nanos;
 
 use crate::arrivals::Walk;
-use crate::{Arrivals, Dealing, LoadModel, RateProfile, RunPlan, ScenarioId, Seed, Slots};
+use crate::{
+    Amendment, AmendmentError, Arrivals, Dealing, LoadModel, RateProfile, RunPlan, ScenarioId, Seed, Slots,
+    Timetable,
+};
 
 /// The whole schedule of one open scenario, whoever fires it.
 ///
@@ -41,7 +44,7 @@ impl Schedule<'_> {
     pub fn counts(&self, edges: &[Nanos]) -> Vec<u64> {
         assert!(edges.is_sorted(), "windows follow each other");
         let places = self.profile.places();
-        let mut walk = Walk::new(self.seed, self.scenario);
+        let mut walk = Walk::new(self.seed, self.scenario, 0);
         let mut before = |t: Nanos| match self.arrivals {
             Arrivals::Uniform => self.profile.due_before(t),
             Arrivals::Poisson => walk.points_before(places.due_before(t).min(places.total())),
@@ -68,5 +71,18 @@ impl RunPlan {
             }
             LoadModel::VirtualUsers { .. } | LoadModel::SharedIterations { .. } => None,
         }
+    }
+    /// The run time at which the plan of every scenario is over: no iteration starts from then on. `None` while a pause
+    /// holds one that is not.
+    ///
+    /// # Errors
+    /// When an amendment is impossible.
+    pub fn ends_at(&self, amendments: &[Amendment]) -> Result<Option<Nanos>, AmendmentError> {
+        let mut last = Some(Nanos::ZERO);
+        for scenario in self.scenario_ids() {
+            let end = Timetable::new(self, scenario, amendments)?.end();
+            last = last.zip(end).map(|(last, end)| last.max(end));
+        }
+        Ok(last)
     }
 }

@@ -199,6 +199,26 @@ impl Owned {
     pub(crate) fn by_user(self, users: u64) -> Self {
         Self { turn: users.max(1), ..self }
     }
+
+    /// Of these, those from `n` on.
+    ///
+    /// # Cost
+    /// A few divisions and a bisection of the table, whatever `n` is.
+    pub(crate) fn starting_at(self, n: u64) -> Self {
+        let count = self.places.len() as u64;
+        if count == 0 {
+            return self;
+        }
+        let base = n / self.turn * self.turn;
+        let within = n - base;
+        let passed = self.places.partition_point(|place| u64::from(*place) < within % self.period) as u64;
+        // Ordinals in the share, within a turn: the first of the thread, the first from `within` on, one step.
+        let first = self.first.0 / self.period * count + self.first.1 as u64;
+        let reached = within / self.period * count + passed;
+        let step = self.rounds / self.period * count + self.step as u64;
+        let ordinal = first + reached.saturating_sub(first).div_ceil(step.max(1)) * step;
+        Self { base, round: ordinal / count * self.period, at: (ordinal % count) as usize, ..self }
+    }
 }
 
 impl Iterator for Owned {

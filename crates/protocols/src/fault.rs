@@ -8,6 +8,8 @@ use std::io;
 use metrics::ErrorClass;
 use rustix::io::Errno;
 
+use crate::policy::Forbidden;
+
 /// The class of an error while opening a connection.
 pub(crate) fn while_connecting(error: &io::Error) -> ErrorClass {
     match Errno::from_io_error(error) {
@@ -16,6 +18,7 @@ pub(crate) fn while_connecting(error: &io::Error) -> ErrorClass {
         // The kernel gave up on its own before our bound was reached.
         Some(Errno::TIMEDOUT) => ErrorClass::ConnectTimeout,
         Some(errno) => class_of(errno),
+        None if error.get_ref().is_some_and(|inner| inner.is::<Forbidden>()) => ErrorClass::ForbiddenTarget,
         None => ErrorClass::Internal,
     }
 }

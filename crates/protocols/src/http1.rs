@@ -29,6 +29,7 @@ use units::{Clock, Timestamp};
 use crate::checks::{Observation, Seen};
 use crate::codec::{HeadMemo, Progress};
 use crate::dns::Resolve;
+use crate::policy::TargetPolicy;
 use crate::prepared::{Prepared, Request};
 use crate::transport::{Tcp, Transport};
 use connection::{Connection, Stage};
@@ -73,9 +74,9 @@ pub struct Http1<T: Transport = Tcp> {
 }
 
 impl Http1 {
-    /// Makes the protocol of one thread, over TCP.
-    pub fn new(prepared: Arc<Prepared>, resolver: Arc<dyn Resolve>) -> Self {
-        Self::over(Tcp, prepared, resolver)
+    /// Makes the protocol of one thread, over TCP, to where `policy` allows.
+    pub fn new(prepared: Arc<Prepared>, resolver: Arc<dyn Resolve>, policy: Arc<TargetPolicy>) -> Self {
+        Self::over(Tcp::new(policy), prepared, resolver)
     }
 }
 

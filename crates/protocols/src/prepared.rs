@@ -41,6 +41,13 @@ pub(crate) struct Origin {
     pub(crate) tls_timeout: Nanos,
 }
 
+impl Origin {
+    /// The name that its addresses are found by; `None` when its address is given.
+    pub(crate) fn looked_up(&self) -> Option<&str> {
+        self.address.is_none().then_some(self.host.as_str())
+    }
+}
+
 /// Why a plan cannot be carried over HTTP.
 #[derive(Debug, thiserror::Error)]
 pub enum PrepareError {
@@ -147,11 +154,7 @@ fn prepare_request(
         timeout: request.timeout,
         checks: CheckSet::new(request.expected.clone(), checks),
         is_head: request.method == "HEAD",
-        // RFC 9110 section 9.2.2.
-        is_idempotent: matches!(
-            request.method.as_str(),
-            "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS" | "TRACE"
-        ),
+        is_idempotent: request.is_idempotent(),
     })
 }
 

@@ -13,7 +13,9 @@ use units::{Clock, MonotonicClock, Nanos, Timestamp};
 
 use crate::dns::look_up;
 use crate::fault;
+use crate::policy::TargetPolicy;
 use crate::tls::TlsSetup;
+use crate::transport::connect_and_wait;
 
 /// What a probe found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,11 +40,13 @@ pub struct ProbeError {
     pub message: String,
 }
 
-/// Connects to `origin` once, and closes the connection without a request. Blocks for at most its three bounds.
+/// Connects to `origin` once, where `policy` allows it, and closes the connection without a request. Blocks for at most
+/// its three bounds.
 ///
 /// # Errors
-/// When the host cannot be resolved, the connection or the TLS handshake fails, or the TLS settings are of no use.
-pub fn probe(origin: &Origin) -> Result<Probe, ProbeError> {
+/// When the host cannot be resolved, none of its addresses is allowed ([`ErrorClass::ForbiddenTarget`]), the connection
+/// or the TLS handshake fails, or the TLS settings are of no use.
+pub fn probe(origin: &Origin, policy: &TargetPolicy) -> Result<Probe, ProbeError> {
     let fixed = origin.address.or_else(|| origin.host.parse().ok());
     let (addresses, dns) = match fixed {
         Some(address) => (vec![address], None),
@@ -51,7 +55,8 @@ pub fn probe(origin: &Origin) -> Result<Probe, ProbeError> {
             (addresses, Some(span))
         }
     };
-    let (stream, connect) = timed(|| connect(origin, &addresses))?;
+    let name = fixed.is_none().then_some(origin.host.as_str());
+    let (stream, connect) = timed(|| connect(origin, name, &addresses, policy))?;
     let tls = match origin.scheme {
         Scheme::Http => None,
         Scheme::Https => Some(timed(|| shake_hands(origin, stream))?.1),
@@ -90,7 +95,12 @@ fn resolve(origin: &Origin) -> Result<Vec<IpAddr>, ProbeError> {
     }
 }
 
-fn connect(origin: &Origin, addresses: &[IpAddr]) -> Result<TcpStream, ProbeError> {
+fn connect(
+    origin: &Origin,
+    name: Option<&str>,
+    addresses: &[IpAddr],
+    policy: &TargetPolicy,
+) -> Result<TcpStream, ProbeError> {
     let deadline = MonotonicClock.now() + origin.connect_timeout;
     let mut last = None;
     for address in addresses {
@@ -99,7 +109,7 @@ fn connect(origin: &Origin, addresses: &[IpAddr]) -> Result<TcpStream, ProbeErro
         let attempt = if left.is_zero() {
             Err(io::ErrorKind::TimedOut.into())
         } else {
-            TcpStream::connect_timeout(&address, left)
+            connect_and_wait(policy, name, address, left)
         };
         match attempt {
             Ok(stream) => return Ok(stream),

@@ -9,17 +9,19 @@ use std::task::{Context, Poll};
 
 pub use memory::{Memory, MemoryStream};
 pub use tcp::Tcp;
+pub(crate) use tcp::connect_and_wait;
 
 /// Opens streams.
 pub trait Transport: 'static {
     /// What it opens.
     type Stream: Stream;
 
-    /// Begins to connect to `address`.
+    /// Begins to connect to `address`, which was found by looking up `name`; without one it was given.
     ///
     /// # Errors
-    /// When it is clear at once that there will be no connection.
-    fn connect(&mut self, address: SocketAddr) -> io::Result<Self::Stream>;
+    /// When it is clear at once that there will be no connection: with a [`Forbidden`](crate::Forbidden) inside when a
+    /// policy is against it.
+    fn connect(&mut self, name: Option<&str>, address: SocketAddr) -> io::Result<Self::Stream>;
 }
 
 /// A stream of bytes in both directions that never blocks.

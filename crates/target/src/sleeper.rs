@@ -43,8 +43,7 @@ impl Sleeper {
     /// # Errors
     /// When the kernel gives no timer.
     pub(crate) fn new() -> io::Result<Self> {
-        let timer =
-            timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
+        let timer = timerfd_create(TimerfdClockId::Boottime, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
         let sleeping = Sleeping { wakers: BTreeMap::new(), next_id: 0, armed: Timestamp::NEVER };
         #[expect(deprecated, reason = "its successor is an unsafe fn, whose condition an owned handle meets")]
         let timer = AsyncFd::new(timer)?;

@@ -11,5 +11,5 @@ mod span;
 
 pub use amount::{Bytes, Ratio};
 pub use clock::{Clock, ManualClock, MonotonicClock, Timer};
-pub use rate::{ParseRateError, Rate};
+pub use rate::{ParseRateError, Rate, ScaleRateError};
 pub use span::{Nanos, ParseSpanError, Timestamp};

@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::Nanos;
 use crate::span::decimal;
+use crate::{Nanos, Ratio};
 
 /// How often something happens: `count` times per `per`, an exact rational in lowest terms.
 ///
@@ -64,6 +64,61 @@ impl Rate {
     pub const fn is_zero(self) -> bool {
         self.count == 0
     }
+
+    /// This rate `factor` times, exactly. The factor is taken as the shortest decimal number that says it, `1.1` and
+    /// not the binary fraction next to it, so that the result is the one that was meant, on every machine.
+    ///
+    /// # Errors
+    /// When the factor is negative or no number, or the product cannot be held exactly or is above 1,000,000,000/s.
+    pub fn checked_mul(self, factor: Ratio) -> Result<Self, ScaleRateError> {
+        let (rate, factor) = (self, factor.as_f64());
+        if !factor.is_finite() || factor.is_sign_negative() && factor != 0.0 {
+            return Err(ScaleRateError::Factor(factor));
+        }
+        let too_fine = ScaleRateError::TooFine { rate, factor };
+        let (digits, scale) = decimal(&factor.abs().to_string()).ok_or(too_fine.clone())?;
+        let too_fast = ScaleRateError::TooFast { rate, factor };
+        let count = u128::from(self.count).checked_mul(digits).ok_or(too_fast.clone())?;
+        if count == 0 {
+            return Ok(Self::ZERO);
+        }
+        let per = u128::from(self.per.as_u64()).checked_mul(scale).ok_or(too_fine.clone())?;
+        if count > per {
+            return Err(too_fast);
+        }
+        let shared = gcd(count, per);
+        let (count, per) = (count / shared, per / shared);
+        if per > u128::from(Nanos::LONGEST.as_u64()) {
+            return Err(too_fine);
+        }
+        Ok(Self::new(count as u64, Nanos::new(per as u64)))
+    }
+}
+
+/// Why a rate cannot be multiplied.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum ScaleRateError {
+    /// The factor is no sensible number.
+    #[error("`{0}` is no factor; it is a number from 0 up, for example 1.5")]
+    Factor(f64),
+    /// Faster than can be scheduled.
+    #[error("{rate} times {factor} is too fast; the highest rate is 1000000000/s")]
+    TooFast {
+        /// The rate.
+        rate: Rate,
+        /// The factor.
+        factor: f64,
+    },
+    /// Not a number that can be counted exactly.
+    #[error(
+        "{rate} times {factor} cannot be held exactly; use a factor with fewer decimals or set the rate itself"
+    )]
+    TooFine {
+        /// The rate.
+        rate: Rate,
+        /// The factor.
+        factor: f64,
+    },
 }
 
 /// The greatest common divisor; of zero and `b`, `b`.
@@ -248,6 +303,37 @@ mod tests {
             "99999999999999999999/s",
             "`99999999999999999999/s` is too fast; the highest rate is 1000000000/s",
         );
+    }
+
+    #[test]
+    fn a_multiple_is_the_decimal_one_that_was_meant() {
+        let check = |rate: &str, factor: f64, product: &str| {
+            let rate: Rate = rate.parse().unwrap();
+            let product: Rate = product.parse().unwrap();
+            assert_eq!(rate.checked_mul(Ratio::new(factor)), Ok(product), "{rate} times {factor}");
+        };
+        check("200/s", 1.1, "220/s");
+        check("7/m", 0.1, "0.7/m");
+        check("200/s", 0.0, "0/s");
+        check("200/s", -0.0, "0/s");
+        check("0/s", 1e18, "0/s");
+        check("1/s", 1e-7, "0.0000001/s");
+        check("1/s", 1e9, "1000000000/s");
+    }
+
+    #[test]
+    fn a_multiple_that_cannot_be_said_is_refused() {
+        let refusal = |rate: &str, factor: f64| {
+            let rate: Rate = rate.parse().unwrap();
+            rate.checked_mul(Ratio::new(factor)).unwrap_err().to_string()
+        };
+        assert_eq!(refusal("1/s", -1.0), "`-1` is no factor; it is a number from 0 up, for example 1.5");
+        assert!(refusal("1/s", f64::NAN).contains("`NaN` is no factor"));
+        assert!(refusal("1/s", f64::INFINITY).contains("`inf` is no factor"));
+        assert_eq!(refusal("2/s", 1e9), "2/s times 1000000000 is too fast; the highest rate is 1000000000/s");
+        assert!(refusal("1/s", f64::MAX).contains("too fast"));
+        assert!(refusal("1/s", 1.0 / 3.0).contains("fewer decimals"));
+        assert!(refusal("1/s", f64::MIN_POSITIVE).contains("fewer decimals"));
     }
 
     proptest::proptest! {

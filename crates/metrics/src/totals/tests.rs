@@ -129,6 +129,11 @@ proptest! {
     ) {
         let layout = layout();
         let (a, b) = (recorded(&layout, 0, 0, &a), recorded(&layout, 1, 3, &b));
+        let mut apart = TimeStats::new(StepTime::ResponseTime.shape());
+        apart.add_steps(&a, &layout, StepTime::ResponseTime).unwrap();
+        let mut of_b = TimeStats::new(StepTime::ResponseTime.shape());
+        of_b.add_steps(&b, &layout, StepTime::ResponseTime).unwrap();
+        apart.add(&of_b);
         let mut one_by_one = Totals::new(&layout);
         one_by_one.add(&b).unwrap();
         one_by_one.add(&a).unwrap();
@@ -137,6 +142,7 @@ proptest! {
         let mut at_once = Totals::new(&layout);
         at_once.add(&merged).unwrap();
         prop_assert_eq!(one_by_one.all_steps(), at_once.all_steps());
+        prop_assert_eq!(apart, at_once.all_step_times(StepTime::ResponseTime, Outcomes::Both));
         prop_assert_eq!(one_by_one.all_scenarios(), at_once.all_scenarios());
         prop_assert_eq!(one_by_one.intervals(), at_once.intervals());
         for time in StepTime::ALL {

@@ -12,7 +12,7 @@ const PLACE: f64 = 1.0 / (1_u64 << PLACE_BITS) as f64;
 
 /// The first `count` points of a scenario on the cumulative axis.
 fn points(seed: u64, scenario: u32, count: u64) -> Vec<f64> {
-    let mut walk = Walk::new(Seed(seed), ScenarioId(scenario));
+    let mut walk = Walk::new(Seed(seed), ScenarioId(scenario), 0);
     (0..count).map(|n| walk.mark(n, u128::MAX).unwrap() as f64 * PLACE).collect()
 }
 
@@ -131,7 +131,7 @@ fn scenarios_and_seeds_have_points_of_their_own() {
 #[test]
 fn a_walk_that_skips_points_finds_the_same_ones() {
     let all = points(9, 4, 1_000);
-    let mut walk = Walk::new(Seed(9), ScenarioId(4));
+    let mut walk = Walk::new(Seed(9), ScenarioId(4), 0);
     for n in (3..1_000).step_by(7) {
         assert_eq!(walk.mark(n, u128::MAX).unwrap() as f64 * PLACE, all[n as usize]);
     }
@@ -140,15 +140,15 @@ fn a_walk_that_skips_points_finds_the_same_ones() {
 #[test]
 fn a_limit_ends_the_walk_for_good_and_is_counted_exactly() {
     let all: Vec<u128> = {
-        let mut walk = Walk::new(Seed(3), ScenarioId(0));
+        let mut walk = Walk::new(Seed(3), ScenarioId(0), 0);
         (0..1_000).map(|n| walk.mark(n, u128::MAX).unwrap()).collect()
     };
     for limit in [0, 1, 1 << PLACE_BITS, (1 << PLACE_BITS) + 1, all[100], all[100] + 1, 500 << PLACE_BITS] {
         let below = all.iter().filter(|mark| **mark < limit).count() as u64;
-        let mut walk = Walk::new(Seed(3), ScenarioId(0));
+        let mut walk = Walk::new(Seed(3), ScenarioId(0), 0);
         let walked = (0..).map_while(|n| walk.mark(n, limit)).count() as u64;
         assert_eq!(walked, below);
         assert_eq!(walk.mark(below + 50, limit), None);
-        assert_eq!(Walk::new(Seed(3), ScenarioId(0)).points_before(limit), below);
+        assert_eq!(Walk::new(Seed(3), ScenarioId(0), 0).points_before(limit), below);
     }
 }

@@ -93,12 +93,12 @@ impl<T: Transport> Http1<T> {
         mut class: ErrorClass,
     ) -> Stage<T::Stream> {
         while let Some(address) = self.origins[origin].address(attempt) {
-            match self.transport.connect(address) {
+            match self.transport.connect(self.prepared.origins[origin].looked_up(), address) {
                 Ok(stream) => return Stage::Connecting { stream, attempt, since },
                 Err(error) => class = fault::while_connecting(&error),
             }
-            // Another address does not help against what is missing here.
-            if class.is_own_fault() {
+            // Another address does not help against what is missing here. It may be one that is not forbidden.
+            if class.is_own_fault() && class != ErrorClass::ForbiddenTarget {
                 break;
             }
             attempt += 1;

@@ -4,6 +4,10 @@ use plan::TlsPlan;
 
 use super::*;
 
+fn probe(origin: &Origin) -> Result<Probe, ProbeError> {
+    super::probe(origin, &TargetPolicy::unrestricted())
+}
+
 fn origin(scheme: Scheme, host: &str, port: u16) -> Origin {
     Origin {
         scheme,
@@ -39,4 +43,15 @@ fn what_cannot_be_reached_has_the_class_a_request_would_have() {
     let error = probe(&origin(Scheme::Http, "127.0.0.1", port)).unwrap_err();
     assert_eq!(error.class, ErrorClass::ConnectRefused);
     assert!(error.message.contains(&format!("127.0.0.1:{port}")), "{error}");
+}
+
+#[test]
+fn a_target_that_is_not_allowed_is_not_connected_to() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let only_here = TargetPolicy::loopback_only();
+    assert!(super::probe(&origin(Scheme::Http, "127.0.0.1", port), &only_here).is_ok());
+    let error = super::probe(&origin(Scheme::Http, "192.0.2.1", port), &only_here).unwrap_err();
+    assert_eq!(error.class, ErrorClass::ForbiddenTarget);
+    assert!(error.message.contains("`--allow-target 192.0.2.1`"), "{error}");
 }

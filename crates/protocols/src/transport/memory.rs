@@ -35,7 +35,7 @@ impl Memory {
 impl Transport for Memory {
     type Stream = MemoryStream;
 
-    fn connect(&mut self, _: SocketAddr) -> io::Result<MemoryStream> {
+    fn connect(&mut self, _: Option<&str>, _: SocketAddr) -> io::Result<MemoryStream> {
         Ok(MemoryStream { target: self.clone(), answer: Answer::None, reader: None })
     }
 }

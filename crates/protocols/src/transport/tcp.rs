@@ -1,26 +1,56 @@
-//! TCP through the kernel and tokio's driver.
+//! TCP through the kernel and tokio's driver: the only place from which connections to targets are opened.
 
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with, sockopt};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::{Stream, Transport};
+use crate::policy::TargetPolicy;
 
 /// Opens TCP connections on the runtime it is used in, which must have its I/O driver on.
 ///
 /// The registration with epoll is edge-triggered, made once per connection and never changed.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Tcp;
+#[derive(Clone, Debug)]
+pub struct Tcp {
+    policy: Arc<TargetPolicy>,
+}
+
+impl Tcp {
+    /// Opens connections where `policy` allows it.
+    pub fn new(policy: Arc<TargetPolicy>) -> Self {
+        Self { policy }
+    }
+}
+
+/// Connects to `address`, which was found by looking up `name`, and waits for it for `limit` at most.
+pub(crate) fn connect_and_wait(
+    policy: &TargetPolicy,
+    name: Option<&str>,
+    address: SocketAddr,
+    limit: Duration,
+) -> io::Result<std::net::TcpStream> {
+    allow(policy, name, address)?;
+    std::net::TcpStream::connect_timeout(&address, limit)
+}
+
+fn allow(policy: &TargetPolicy, name: Option<&str>, address: SocketAddr) -> io::Result<()> {
+    policy
+        .check(name, address)
+        .map_err(|forbidden| io::Error::new(io::ErrorKind::PermissionDenied, forbidden))
+}
 
 impl Transport for Tcp {
     type Stream = TcpStream;
 
-    fn connect(&mut self, address: SocketAddr) -> io::Result<TcpStream> {
+    fn connect(&mut self, name: Option<&str>, address: SocketAddr) -> io::Result<TcpStream> {
+        allow(&self.policy, name, address)?;
         let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let socket = socket_with(family, SocketType::STREAM, flags, None)?;

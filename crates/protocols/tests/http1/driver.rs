@@ -10,7 +10,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use engine::{CallId, Completion, ConnectionGauges, Event, Outbox, Protocol};
-use loadgen_protocols::{Http1, PrepareError, Prepared, Resolve, Secret, Secrets, Tcp, Transport, prepare};
+use loadgen_protocols::{
+    Http1, PrepareError, Prepared, Resolve, Secret, Secrets, TargetPolicy, Tcp, Transport, prepare,
+};
 use metrics::Outcome;
 use plan::{
     Check, CheckId, CheckKind, Origin, OriginId, RequestId, RequestPlan, RunPlan, ScenarioId, Scheme, Seed,
@@ -87,6 +89,11 @@ pub(crate) fn prepared(
     prepare(&plan, &NoSecrets)
 }
 
+/// The kernel's TCP, to anywhere.
+pub(crate) fn tcp() -> Tcp {
+    Tcp::new(Arc::new(TargetPolicy::unrestricted()))
+}
+
 type Answer = oneshot::Sender<io::Result<Vec<IpAddr>>>;
 
 /// Look-ups that the test answers.
@@ -132,7 +139,7 @@ struct State<T: Transport> {
 impl Driver {
     /// Over TCP, for requests to one origin.
     pub(crate) fn new(origin: Origin, requests: Vec<RequestPlan>) -> Self {
-        Self::over(Tcp, Arc::default(), prepared(origin, requests, vec![]).unwrap())
+        Self::over(tcp(), Arc::default(), prepared(origin, requests, vec![]).unwrap())
     }
 }
 

@@ -12,7 +12,7 @@ use testkit::hostile::{Behaviour, Server};
 use testkit::ports::{closed_port, silent_port};
 use units::Nanos;
 
-use crate::driver::{Driver, drive, hasty, origin, prepared, request};
+use crate::driver::{Driver, drive, hasty, origin, prepared, request, tcp};
 
 /// Asserts what a patient request to such a server ends with.
 #[track_caller]
@@ -118,7 +118,7 @@ enum Never {}
 impl Transport for Refusing {
     type Stream = Never;
 
-    fn connect(&mut self, _: SocketAddr) -> io::Result<Never> {
+    fn connect(&mut self, _: Option<&str>, _: SocketAddr) -> io::Result<Never> {
         Err(io::Error::from_raw_os_error(self.0))
     }
 }
@@ -154,8 +154,8 @@ struct ExhaustedStream {
 impl Transport for Exhausted {
     type Stream = ExhaustedStream;
 
-    fn connect(&mut self, address: SocketAddr) -> io::Result<ExhaustedStream> {
-        let stream = Memory::answering(*b"HTTP/1.1 204 No Content\r\n\r\n").connect(address)?;
+    fn connect(&mut self, name: Option<&str>, address: SocketAddr) -> io::Result<ExhaustedStream> {
+        let stream = Memory::answering(*b"HTTP/1.1 204 No Content\r\n\r\n").connect(name, address)?;
         Ok(ExhaustedStream { stream, writes_left: self.writes })
     }
 }
@@ -232,7 +232,7 @@ fn checks_are_made_on_the_response_as_it_comes() {
         let server = Server::start(behaviour);
         drive(async {
             let prepared = prepared(origin(server.address()), vec![request("GET")], checks()).unwrap();
-            let driver = Driver::over(loadgen_protocols::Tcp, Arc::default(), prepared);
+            let driver = Driver::over(tcp(), Arc::default(), prepared);
             for _ in 0..2 {
                 let completion = driver.run(0).await;
                 assert_eq!((completion.outcome, completion.checks_held), (Outcome::Succeeded, 0b0111));
@@ -242,7 +242,7 @@ fn checks_are_made_on_the_response_as_it_comes() {
     let server = Server::start(Behaviour::reset_in_body());
     drive(async {
         let prepared = prepared(origin(server.address()), vec![request("GET")], checks()).unwrap();
-        let driver = Driver::over(loadgen_protocols::Tcp, Arc::default(), prepared);
+        let driver = Driver::over(tcp(), Arc::default(), prepared);
         let completion = driver.run(0).await;
         assert_eq!((completion.outcome, completion.checks_held), (Outcome::Failed(ErrorClass::Reset), 0));
         assert_eq!(completion.status, 200);

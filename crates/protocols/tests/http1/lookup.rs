@@ -4,23 +4,31 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use loadgen_protocols::Tcp;
+use loadgen_protocols::{TargetPolicy, Tcp};
 use metrics::{ErrorClass, Outcome};
 use plan::Origin;
 use testkit::hostile::{Behaviour, Server};
 use units::Nanos;
 
-use crate::driver::{Driver, Lookups, drive, hasty, origin, prepared, request};
+use crate::driver::{Driver, Lookups, drive, hasty, origin, prepared, request, tcp};
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// A driver for `localhost.test`, whose look-ups the test answers.
 fn named(server: &Server, change: impl FnOnce(Origin) -> Origin) -> (Driver, Arc<Lookups>) {
+    named_over(tcp(), server, change)
+}
+
+fn named_over(
+    transport: Tcp,
+    server: &Server,
+    change: impl FnOnce(Origin) -> Origin,
+) -> (Driver, Arc<Lookups>) {
     let origin = Origin { host: "localhost.test".into(), ..origin(server.address()) };
     let lookups = Arc::<Lookups>::default();
     let requests = vec![request("GET"), hasty(request("GET"))];
     let prepared = prepared(change(origin), requests, vec![]).unwrap();
-    (Driver::over(Tcp, Arc::clone(&lookups), prepared), lookups)
+    (Driver::over(transport, Arc::clone(&lookups), prepared), lookups)
 }
 
 #[test]
@@ -123,6 +131,38 @@ fn an_address_that_refuses_is_followed_by_the_next() {
         let call = driver.start(0);
         lookups.answer(Ok(vec![[127, 0, 0, 2].into(), [127, 0, 0, 3].into()]));
         assert_eq!(driver.end(call).await.outcome, Outcome::Failed(ErrorClass::ConnectRefused));
+    });
+}
+
+#[test]
+fn no_answer_of_a_name_server_leads_around_the_policy() {
+    let server = Server::start(Behaviour::good());
+    drive(async {
+        let only_here = || Tcp::new(Arc::new(TargetPolicy::loopback_only()));
+        let elsewhere: IpAddr = [192, 0, 2, 1].into();
+        let metadata: IpAddr = [169, 254, 169, 254].into();
+        for answer in [vec![elsewhere], vec![metadata, elsewhere], vec!["::ffff:10.0.0.1".parse().unwrap()]] {
+            let (driver, lookups) = named_over(only_here(), &server, |origin| origin);
+            let call = driver.start(0);
+            lookups.answer(Ok(answer));
+            let completion = driver.end(call).await;
+            assert_eq!(completion.outcome, Outcome::Failed(ErrorClass::ForbiddenTarget));
+            assert_eq!((completion.sent_bytes, driver.gauges().opened), (0, 0));
+        }
+        // An address given by the scenario is judged as one that was looked up.
+        let given = |origin| Origin { address: Some(elsewhere), ..origin };
+        let (driver, _) = named_over(only_here(), &server, given);
+        assert_eq!(driver.outcome(0).await, Outcome::Failed(ErrorClass::ForbiddenTarget));
+
+        // Nor does the name it goes by.
+        let by_name = Tcp::new(Arc::new(TargetPolicy::allowing(["localhost.test".parse().unwrap()])));
+        let (driver, _) = named_over(by_name, &server, given);
+        assert_eq!(driver.outcome(0).await, Outcome::Failed(ErrorClass::ForbiddenTarget));
+
+        let (driver, lookups) = named_over(only_here(), &server, |origin| origin);
+        let call = driver.start(0);
+        lookups.answer(Ok(vec![elsewhere, HERE]));
+        assert_eq!(driver.end(call).await.outcome, Outcome::Succeeded, "by the address that is allowed");
     });
 }
 
