@@ -6,6 +6,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test"))]
 
 pub mod exit_code;
+pub mod http;
 pub mod result;
 pub mod task;
 

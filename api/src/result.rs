@@ -25,7 +25,7 @@ pub use time::{
     ByOutcome, EncodedHistogram, Histogram, HistogramOf, Metric, OutcomeFilter, Percentile, TimeSummary,
 };
 pub use timeline::{Block, Interval, IntervalTimes, Timeline};
-pub use worker::{Health, Host, WorkerResult};
+pub use worker::{Health, Host, LabelResult, SessionEnding, WorkerResult, WorkerSession, WorkerSums};
 
 use crate::{Condition, Conditions};
 
@@ -71,6 +71,46 @@ pub struct ResultFile {
     pub workers: Vec<WorkerResult>,
     /// What somebody reading the numbers should know, in order of time.
     pub annotations: Vec<Annotation>,
+    /// What workers with the same label did together.
+    #[serde(default)]
+    pub by_label: Vec<LabelResult>,
+    /// How the load was dealt and shaped anew while it ran, in order of time.
+    #[serde(default)]
+    pub revisions: Vec<RevisionResult>,
+    /// What is missing because workers did not all stay; `null` when nothing is.
+    #[serde(default)]
+    pub degraded: Option<Degraded>,
+}
+
+/// Why a run is less than it was meant to be although it went on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Degraded {
+    /// Whether `allow_degraded` lets such a run pass.
+    pub allowed: bool,
+    /// The workers that were lost, by name.
+    pub workers_lost: Vec<String>,
+    /// Planned iterations that came due when their worker's right to send had ended and nobody else had it yet.
+    pub iterations_lease_ended: u64,
+    /// Planned iterations of which nobody knows what became of them.
+    pub iterations_unaccounted: u64,
+    /// The most requests that the target may have seen and this result does not hold.
+    pub requests_unaccounted_at_most: u64,
+    /// Whether that bound rests on the pace that was observed, as it does where users of a closed model start as often as
+    /// the target lets them.
+    pub is_estimate: bool,
+}
+
+/// A dealing of the load, and a change of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RevisionResult {
+    /// Its number, from 1.
+    pub number: u64,
+    /// From which run time on.
+    pub effective_ms: f64,
+    /// The weights by worker.
+    pub weights: BTreeMap<String, u32>,
+    /// The plan hash from then on: chained over all changes of load so far, the same where only shares changed.
+    pub plan_hash: String,
 }
 
 /// The program that ran a workload.
@@ -95,7 +135,7 @@ pub struct Identity {
     pub scenario_digest: String,
     /// SHA-256 of the whole configuration but secret values.
     pub config_digest: String,
-    /// SHA-256 of profiles, arrival law, seed and law version: equal means "the same schedule".
+    /// SHA-256 of profiles, arrival law, seed, law version and all changes of load: equal means "the same schedule".
     pub plan_hash: String,
     /// What became of the planned slots, as additive digests.
     pub slots_digest: SlotsDigests,
@@ -161,6 +201,9 @@ pub struct Override {
 pub struct Annotation {
     /// When, from slot 0; negative before it; `null` when it belongs to no instant.
     pub at_ms: Option<f64>,
+    /// On whose word, where somebody did it: the id of a token, `local`, or `worker NAME`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
     /// What happened.
     pub text: String,
 }

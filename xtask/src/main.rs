@@ -3,6 +3,7 @@
 //! Chores in Rust: `cargo xtask` lists them.
 
 mod advisories;
+mod codegen;
 mod gates;
 mod schema;
 mod tidy;
@@ -17,6 +18,7 @@ Chores of the workspace.
 
   cargo xtask tidy [--write]        structure: dependencies, bans, lists, proofs; --write mends the table in ARCHITECTURE.md
   cargo xtask schema [--check]      writes the JSON Schemas, or checks that the committed ones are current
+  cargo xtask codegen [--check]     writes the protocol's Rust code from api/proto, or checks that the committed one is current
   cargo xtask advisories [FOLDER]   Cargo.lock against a copy of the RustSec database (default ../shared/advisory-db)
   cargo xtask gates [--bless]       allocations and instructions per request; --bless writes a new baseline
 ";
@@ -44,6 +46,8 @@ fn run(words: &[&str]) -> anyhow::Result<()> {
         ["tidy", "--write"] => tidy::run(&root, true),
         ["schema"] => schema::run(&root, false),
         ["schema", "--check"] => schema::run(&root, true),
+        ["codegen"] => codegen::run(&root, false),
+        ["codegen", "--check"] => codegen::run(&root, true),
         ["advisories"] => advisories::run(&root, &root.join("../shared/advisory-db")),
         ["advisories", folder] => advisories::run(&root, Path::new(folder)),
         ["gates"] => gates::run(&root, false),

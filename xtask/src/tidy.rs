@@ -15,6 +15,7 @@ use std::process::Command;
 
 use anyhow::{Context, bail, ensure};
 use cargo_metadata::MetadataCommand;
+use net::deadline::{Operation, TimeoutOutcome};
 
 /// Something that must be mended, and where.
 #[derive(Debug, PartialEq, Eq)]
@@ -63,6 +64,7 @@ pub(crate) fn run(root: &Path, write: bool) -> anyhow::Result<()> {
     let scenarios: Vec<&str> = files.iter().filter_map(|(path, _)| path.strip_prefix("scenarios/")).collect();
     problems.extend(documents::check_scenarios(&scenarios, text_of("scenarios/README.md")));
     problems.extend(documents::check_exit_codes(&exit_codes(), text_of("docs/exit-codes.md")));
+    problems.extend(documents::check_limits(&limits(), text_of("docs/cluster.md")));
     let paths: Vec<&str> = files.iter().map(|(path, _)| path.as_str()).collect();
     for (path, text) in &files {
         problems.extend(documents::check_machine_paths(path, text));
@@ -80,7 +82,7 @@ pub(crate) fn run(root: &Path, write: bool) -> anyhow::Result<()> {
         files.iter().filter(|(path, _)| path.ends_with(".rs")).cloned().collect();
     ensure!(!sources.is_empty(), "found no source below {}: this is no check", root.display());
     let tests = proofs::test_names(&sources);
-    for document in ["ARCHITECTURE.md", "docs/measuring.md"] {
+    for document in ["ARCHITECTURE.md", "docs/cluster.md", "docs/measuring.md"] {
         problems.extend(proofs::check_proofs(document, text_of(document), &tests, &paths));
     }
     problems.extend(sources.iter().flat_map(|(path, text)| proofs::check_slow_tests(path, text)));
@@ -101,6 +103,19 @@ pub(crate) fn run(root: &Path, write: bool) -> anyhow::Result<()> {
 
 fn exit_codes() -> Vec<(u8, &'static str)> {
     api::ExitCode::ALL.iter().map(|code| (code.code(), code.name())).collect()
+}
+
+/// Every limit on waiting, as a row of the documentation.
+fn limits() -> Vec<String> {
+    let row = |operation: &Operation| {
+        let after_it = match operation.outcome() {
+            TimeoutOutcome::NotSent => "not sent",
+            TimeoutOutcome::Unknown => "unknown",
+        };
+        let (name, limit, meaning) = (operation.name(), operation.default_limit(), operation.meaning());
+        format!("| `{name}` | {limit} | {after_it} | {meaning} |")
+    };
+    Operation::ALL.iter().map(row).collect()
 }
 
 fn write_table(root: &Path, table: &str) -> anyhow::Result<()> {

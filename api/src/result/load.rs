@@ -21,7 +21,7 @@ pub struct IterationCounts {
     pub failed: u64,
     /// Iterations ended by us at the stop.
     pub cancelled: u64,
-    /// Iterations whose end is not known; 0 in a complete run.
+    /// Iterations whose end is not known since their worker was lost; 0 in a complete run.
     pub in_flight: u64,
     /// Slots given up although the generator was on time.
     pub dropped: Dropped,
@@ -31,7 +31,8 @@ pub struct IterationCounts {
     pub waiting: u64,
     /// Slots whose fate is unknown because a worker was lost.
     pub unaccounted: u64,
-    /// Whether both equations hold, nothing waits or runs any more, and the slots of the classes are those that were due.
+    /// Whether both equations hold, nothing waits or runs any more but what lost workers left, and the slots of the classes
+    /// are those that were due.
     pub balanced: bool,
 }
 

@@ -220,9 +220,55 @@ fn sample() -> ResultFile {
             }),
             notes: vec!["file handles raised to 4096".into()],
             faults: Vec::new(),
+            labels: BTreeMap::from([("zone".into(), "north".into())]),
+            weight: 2,
+            share: 1.0,
+            clock_error_us: Some(40.0),
+            sums: sums(),
+            sessions: vec![WorkerSession {
+                session: "00000000-0000-0000-0000-000000000001".into(),
+                joined_at_ms: Some(1_000.0),
+                start_skew_us: Some(12.5),
+                clock_error_us: Some(40.0),
+                ended: SessionEnding::LostAndHeard,
+                ended_at_ms: Some(2_000.0),
+                reason: Some("its lease ended".into()),
+                complete: true,
+                iterations: 10,
+                requests: 10,
+                unaccounted_requests_at_most: Some(3),
+            }],
         }],
-        annotations: vec![Annotation { at_ms: Some(-1.0), text: "the target runs in this process".into() }],
+        annotations: vec![Annotation {
+            at_ms: Some(-1.0),
+            by: Some("ci".into()),
+            text: "the target runs in this process".into(),
+        }],
+        by_label: vec![LabelResult {
+            label: "zone".into(),
+            value: "north".into(),
+            workers: vec!["local".into()],
+            sums: sums(),
+        }],
+        revisions: vec![RevisionResult {
+            number: 1,
+            effective_ms: 350.0,
+            weights: BTreeMap::from([("local".into(), 2)]),
+            plan_hash: "ef".repeat(32),
+        }],
+        degraded: Some(Degraded {
+            allowed: false,
+            workers_lost: vec!["local".into()],
+            iterations_lease_ended: 1,
+            iterations_unaccounted: 2,
+            requests_unaccounted_at_most: 3,
+            is_estimate: true,
+        }),
     }
+}
+
+fn sums() -> WorkerSums {
+    WorkerSums { iterations: 10, requests: 10, failed: 1, response_time_us: Some(times(10, 1.5)) }
 }
 
 #[test]
@@ -245,6 +291,22 @@ fn a_result_of_another_version_is_refused_by_its_number() {
 fn keys_of_a_later_program_are_passed_over() {
     let text = sample().to_json().replacen('{', "{ \"from_the_future\": [1, 2],", 1);
     assert_eq!(ResultFile::from_json(&text).unwrap(), sample());
+}
+
+#[test]
+fn a_result_of_before_there_were_clusters_reads_too() {
+    let mut document = serde_json::to_value(sample()).unwrap();
+    let result = document.as_object_mut().unwrap();
+    for key in ["by_label", "revisions", "degraded"] {
+        result.remove(key).unwrap();
+    }
+    result["annotations"][0].as_object_mut().unwrap().remove("by").unwrap();
+    for key in ["labels", "weight", "share", "clock_error_us", "sums", "sessions"] {
+        result["workers"][0].as_object_mut().unwrap().remove(key).unwrap();
+    }
+    let read = ResultFile::from_json(&document.to_string()).unwrap();
+    assert_eq!((read.degraded, read.revisions.len(), read.workers[0].sessions.len()), (None, 0, 0));
+    assert_eq!(read.totals, sample().totals);
 }
 
 #[test]

@@ -3,15 +3,17 @@
 use metrics::Snapshot;
 use units::{Nanos, Ratio, Timestamp};
 
-use crate::{RunId, WorkerId};
+use crate::{RunId, SessionId, WorkerId};
 
 /// Something that is true of a worker's part of a run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Fact {
     /// The run it is about.
     pub run_id: RunId,
     /// The worker it is true of.
     pub worker: WorkerId,
+    /// The life of the worker it is true of.
+    pub session: SessionId,
     /// Its number in the run and session, from 1 without gaps; accepted once.
     pub seq: u64,
     /// What is true.
@@ -19,10 +21,8 @@ pub struct Fact {
 }
 
 /// What is true.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum FactBody {
-    /// The worker is there.
-    Joined(Box<WorkerInfo>),
     /// Everything is ready to start.
     Prepared(Prepared),
     /// The share cannot be carried.
@@ -32,6 +32,22 @@ pub enum FactBody {
         /// When the worker took notice of slot 0, on the controller's clock as the worker knows it. Its engine threads go by
         /// timers of their own.
         at: Timestamp,
+        /// How far the worker's idea of the controller's clock may be off.
+        clock_error: Nanos,
+    },
+    /// A revision is in force, or will be from its instant on.
+    Revised {
+        /// Its number.
+        revision: u64,
+        /// The run time from which it holds here: later than it said when it came too late.
+        effective: Nanos,
+    },
+    /// What came of [`CommandBody::Once`](crate::CommandBody::Once).
+    Once {
+        /// The task.
+        task: String,
+        /// Why it failed; `None` when it succeeded.
+        failure: Option<String>,
     },
     /// What was measured in some intervals.
     Measured(Box<Snapshot>),
@@ -83,6 +99,8 @@ pub struct Prepared {
 pub enum Refusal {
     /// The workload or this machine does not allow it; every line names what was wanted and what there is.
     Impossible(Vec<String>),
+    /// The worker's own policy forbids it: an address that is not allowed, a rate above its ceiling. Exit code 116.
+    Forbidden(Vec<String>),
     /// The worker failed.
     Internal(String),
 }
@@ -100,6 +118,9 @@ pub struct FinalFact {
     pub faults: Vec<String>,
     /// Whether an engine thread ended by a panic; one of a task, where the engine catches it, is an outcome.
     pub panicked: bool,
+    /// The run time from which the worker carried nothing of the plan any more although it was not over: its lease had
+    /// ended or it left. `None` for a worker that carried its part to the end or to a stop of the run.
+    pub left_at: Option<Nanos>,
 }
 
 /// How a machine fared while it made load: evidence for the verdict.

@@ -79,6 +79,30 @@ fn exit_code_row(line: &str) -> Option<(u8, &str)> {
     Some((code, cells.next()?.trim_matches('`')))
 }
 
+/// The lines of `docs/cluster.md` between which every limit on waiting has its row.
+const LIMITS_BEGIN: &str = "<!-- limits: begin (checked by cargo xtask tidy) -->\n";
+const LIMITS_END: &str = "<!-- limits: end -->\n";
+
+/// Holds the limits on waiting, as rows of a table, against the table in `docs/cluster.md`.
+pub(crate) fn check_limits(limits: &[String], document: &str) -> Vec<Problem> {
+    const DOCUMENT: &str = "docs/cluster.md";
+    let table = document.split_once(LIMITS_BEGIN).and_then(|(_, rest)| rest.split_once(LIMITS_END));
+    let Some((table, _)) = table else {
+        return vec![Problem::file(DOCUMENT, "the marks around the table of limits are missing".to_owned())];
+    };
+    let rows: Vec<&str> = table.lines().filter(|line| line.starts_with("| `")).collect();
+    let missing = limits.iter().filter(|limit| !rows.contains(&limit.as_str()));
+    let unknown = rows.iter().filter(|row| !limits.iter().any(|limit| limit == *row));
+    let mut problems: Vec<Problem> = missing
+        .map(|limit| Problem::file(DOCUMENT, format!("the limit has no row: {limit}")))
+        .chain(unknown.map(|row| Problem::file(DOCUMENT, format!("`loadgen limits` says otherwise: {row}"))))
+        .collect();
+    if problems.is_empty() && rows != limits {
+        problems.push(Problem::file(DOCUMENT, "the limits are not in their order, each once".to_owned()));
+    }
+    problems
+}
+
 /// Refuses commands and texts that name a scenario of ours that is not there.
 pub(crate) fn check_named_scenarios(path: &str, text: &str, files: &[&str]) -> Vec<Problem> {
     let mut problems = Vec::new();
@@ -195,6 +219,19 @@ mod tests {
         assert_eq!(check_exit_codes(&[(0, "passed"), (99, "failed"), (2, "usage")], document).len(), 1);
         assert_eq!(check_exit_codes(&[(0, "passed"), (99, "other")], document).len(), 2);
         assert_eq!(check_exit_codes(&[(99, "failed"), (0, "passed")], document).len(), 1);
+    }
+
+    #[test]
+    fn every_limit_on_waiting_has_its_row_and_every_row_a_limit() {
+        let limits = ["| `beat` | 5s |".to_owned(), "| `drain` | 2s |".to_owned()];
+        let document =
+            |rows: &str| format!("text\n{LIMITS_BEGIN}\n| name | default |\n|---|---|\n{rows}\n{LIMITS_END}");
+        let check = |rows: &str| check_limits(&limits, &document(rows)).len();
+        assert_eq!(check("| `beat` | 5s |\n| `drain` | 2s |"), 0);
+        assert_eq!(check("| `beat` | 5s |"), 1);
+        assert_eq!(check("| `beat` | 6s |\n| `drain` | 2s |"), 2);
+        assert_eq!(check("| `drain` | 2s |\n| `beat` | 5s |"), 1);
+        assert_eq!(check_limits(&limits, "no table").len(), 1);
     }
 
     #[test]
