@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use control::{FinalFact, HostFacts, Prepared, RunId, WorkerHealth, WorkerId, WorkerInfo};
+use control::{Epoch, FinalFact, HostFacts, Prepared, RunId, SessionId, WorkerHealth, WorkerId, WorkerInfo};
 use metrics::{
     Activity, ErrorClass, Gauges, IterationOutcome, IterationStart, IterationTimes, Layout, Outcome, Period,
     Phases, Record, RequestSample, RequestTimes, Snapshot, UnsentReason,
 };
 use plan::{
-    Arrivals, Check, CheckKind, LoadModel, Op, Overload, Program, RateProfile, RequestId, RunPlan,
-    ScenarioBody, ScenarioId, ScenarioPlan, Seed, Slot, SlotsDigest, Stage, StatusSet, Step, StepId,
+    Arrivals, Check, CheckKind, LoadModel, Op, OriginId, Overload, Program, RateProfile, RequestId,
+    RequestPlan, RunPlan, ScenarioBody, ScenarioId, ScenarioPlan, Seed, Slot, SlotsDigest, Stage, StatusSet,
+    Step, StepId, Template,
 };
+use scenario::LossPolicy;
 use units::{Nanos, Rate, Ratio, Timestamp};
 
 use crate::limits::Limits;
@@ -38,7 +40,17 @@ pub(crate) fn plan() -> RunPlan {
             graceful_stop: Nanos::from_secs(3),
         }],
         steps: vec![Step { scenario: ScenarioId(0), name: "list".to_owned() }],
-        requests: Vec::new(),
+        requests: vec![RequestPlan {
+            step: StepId(0),
+            origin: OriginId(0),
+            method: "POST".to_owned(),
+            path: Template::literal(*b"/"),
+            headers: Vec::new(),
+            body: Template::default(),
+            timeout: Nanos::SECOND,
+            expected: StatusSet::success(),
+            checks: Vec::new(),
+        }],
         origins: Vec::new(),
         checks: vec![Check {
             step: StepId(0),
@@ -62,14 +74,30 @@ pub(crate) fn spec(workers: &[&str]) -> RunSpec {
     let plan = Arc::new(plan());
     RunSpec {
         run_id: run_id(),
+        epoch: Epoch(3),
         document: "{}".to_owned(),
         files: Vec::new(),
         layout: layout(&plan),
         plan,
-        workers: workers.iter().map(|name| WorkerSpec { worker: WorkerId::new(*name), weight: 1 }).collect(),
+        workers: workers.iter().zip(1..).map(|(name, life)| worker(name, life)).collect(),
         threads: None,
         preflight: true,
         limits: Limits::default(),
+        policy: LossPolicy::default(),
+        once: None,
+        revisable: true,
+    }
+}
+
+/// Life number `life` of a worker.
+pub(crate) fn worker(name: &str, life: u128) -> WorkerSpec {
+    WorkerSpec {
+        worker: WorkerId::new(name),
+        session: SessionId(uuid::Uuid::from_u128(life)),
+        weight: 1,
+        info: info(),
+        labels: BTreeMap::new(),
+        rtt: Nanos::from_millis(1),
     }
 }
 
@@ -101,6 +129,7 @@ pub(crate) fn final_fact(requests: u64, iterations: u64) -> FinalFact {
         },
         faults: Vec::new(),
         panicked: false,
+        left_at: None,
     }
 }
 
@@ -113,6 +142,8 @@ pub(crate) enum Fate {
     Fails(ErrorClass),
     /// Its request is cancelled at the age of [`SERVICE`].
     Cancelled,
+    /// Its request is sent, and nothing more is told.
+    Stays,
     /// It is never sent.
     Unsent(UnsentReason),
 }
@@ -150,13 +181,17 @@ fn record(recorder: &mut impl Record, period: Period, n: u64, lag: Nanos, fate: 
     let mut digest = SlotsDigest::default();
     digest.add(ScenarioId(0), Slot { n, due });
     recorder.slot_due(0, digest.0, period);
+    let start = IterationStart { dispatch_lag: lag, queue_wait: Nanos::ZERO };
     let (outcome, ended, status) = match fate {
         Fate::Unsent(reason) => return recorder.slot_unsent(0, reason, digest.0, period),
+        Fate::Stays => {
+            recorder.iteration_started(0, start, digest.0, period);
+            return recorder.request_started(0, period);
+        }
         Fate::Succeeds => (Outcome::Succeeded, IterationOutcome::Succeeded, 200),
         Fate::Fails(class) => (Outcome::Failed(class), IterationOutcome::Failed, 0),
         Fate::Cancelled => (Outcome::Cancelled, IterationOutcome::Cancelled, 0),
     };
-    let start = IterationStart { dispatch_lag: lag, queue_wait: Nanos::ZERO };
     recorder.iteration_started(0, start, digest.0, period);
     recorder.request_started(0, period);
     let intended_start = Timestamp::ORIGIN + due;

@@ -6,20 +6,26 @@ use units::Nanos;
 /// The bounds on every wait of a run. When one passes, the run goes on to its end with what there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Until all workers have joined; 10 s.
-    pub join: Nanos,
     /// Until all workers are prepared; 60 s, which holds a preflight with every name and handshake timing out.
     pub prepare: Nanos,
-    /// From the last worker's being prepared to slot 0; 50 ms, long enough for the order to arrive before.
+    /// For a task that is executed once before the load; 60 s.
+    pub once: Nanos,
+    /// From the last worker's being prepared to slot 0, at least; 50 ms, long enough for the order to arrive before. Where
+    /// workers are not in this process it is no shorter than the lead of a revision.
     pub start_lead: Nanos,
     /// From slot 0 until all workers have said that they began; 5 s.
     pub started: Nanos,
     /// How long a worker may say nothing under load; 60 s, so that one held up by a user's task is
     /// not given up too soon. Only time in which the controller itself was awake counts.
     pub silence: Nanos,
+    /// How long the load may be paused before the run ends; `None` for as long as nobody resumes or stops it.
+    pub paused: Option<Nanos>,
+    /// How long a run that nobody carries any more waits for a worker that left to come back; 30 s.
+    pub rejoin: Nanos,
     /// Beyond `graceful_stop`, until a worker that was not stopped has to be told to cancel; 1 s.
     pub grace_margin: Nanos,
-    /// From the end of a natural drain to the last word of every worker; 15 s.
+    /// From the end of a natural drain to the last word of every worker, and for what those hold who were lost and came
+    /// back; 15 s.
     pub collect: Nanos,
     /// The same for a run that was told to stop.
     pub stop: StopBudget,
@@ -53,11 +59,13 @@ impl Default for StopBudget {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            join: Nanos::from_secs(10),
             prepare: Nanos::from_secs(60),
+            once: Nanos::from_secs(60),
             start_lead: Nanos::from_millis(50),
             started: Nanos::from_secs(5),
             silence: Nanos::from_secs(60),
+            paused: None,
+            rejoin: Nanos::from_secs(30),
             grace_margin: Nanos::SECOND,
             collect: Nanos::from_secs(15),
             stop: StopBudget::default(),

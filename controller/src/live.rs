@@ -4,7 +4,9 @@ use metrics::{Estimate, Outcomes, StepTime, UnsentReason};
 use plan::{LoadModel, RunPlan};
 use units::{Nanos, Ratio};
 
-use crate::merge::Merged;
+use crate::planned::Planned;
+use crate::run::RunFold;
+use crate::session::Session;
 
 /// Whether load is still being started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +24,8 @@ pub struct LiveView {
     pub phase: LivePhase,
     /// Since slot 0.
     pub elapsed: Nanos,
-    /// To the last planned instant; sooner where the number of iterations will end the run at its present pace.
+    /// To the last planned instant; sooner where the number of iterations will end the run at its present pace. In a pause,
+    /// as if it ended now.
     pub remaining: Nanos,
     /// How far the plan is carried out.
     pub progress: Ratio,
@@ -50,6 +53,10 @@ pub struct LiveView {
     pub unsent: u64,
     /// Response times so far; `None` before the first.
     pub response_time: Option<LiveTimes>,
+    /// Whether the clocks of all profiles stand.
+    pub paused: bool,
+    /// Workers that make load.
+    pub workers: u32,
 }
 
 /// Response times of all requests so far.
@@ -68,21 +75,24 @@ impl LiveView {
     ///
     /// # Cost
     /// Adds up the response times of all steps: some microseconds for each.
-    pub(crate) fn of(phase: LivePhase, elapsed: Nanos, plan: &RunPlan, merged: &Merged) -> Self {
-        let totals = merged.totals();
+    pub(crate) fn of(phase: LivePhase, elapsed: Nanos, fold: &RunFold) -> Self {
+        let totals = fold.merged.totals();
         let (requests, iterations) = (totals.all_steps().requests, totals.all_scenarios().iterations);
         let levels = totals.latest_gauges();
-        let (iterations_per_s, requests_per_s) = merged.pace_per_s();
+        let (iterations_per_s, requests_per_s) = fold.merged.pace_per_s(judged(&fold.sessions, elapsed));
         let times = totals.all_step_times(StepTime::ResponseTime, Outcomes::Both);
         let response_time = times.quantile(0.5).zip(times.quantile(0.95)).zip(times.quantile(0.99));
-        let progress = progress(plan, elapsed, merged);
+        let planned = Planned::new(&fold.plan, &fold.amendments());
+        let done = |scenario: usize| totals.scenarios([scenario]).iterations.ended_total();
+        let passed = planned.passed(elapsed);
+        let progress = progress(&fold.plan, &passed, done);
         Self {
             phase,
             elapsed,
-            remaining: remaining(plan, elapsed, progress),
+            remaining: remaining(&fold.plan, &passed, elapsed, progress),
             progress,
-            warming_up: is_warming_up(plan, elapsed),
-            planned_rate: planned_rate(plan, elapsed),
+            warming_up: planned.is_warming_up(elapsed),
+            planned_rate: planned.rate_at(elapsed),
             iterations_per_s,
             requests_per_s,
             vus: levels.users,
@@ -93,54 +103,54 @@ impl LiveView {
             dropped: iterations.dropped_total(),
             unsent: iterations.unsent[UnsentReason::GeneratorStall.index()].count,
             response_time: response_time.map(|((p50, p95), p99)| LiveTimes { p50, p95, p99 }),
+            paused: !planned.is_moving(elapsed),
+            workers: fold.sessions.iter().filter(|session| !session.is_over()).count() as u32,
         }
     }
 }
 
-fn planned_rate(plan: &RunPlan, at: Nanos) -> Option<f64> {
-    let rates = plan.scenarios.iter().filter_map(|scenario| match &scenario.load {
-        LoadModel::ArrivalRate { profile, .. } => Some(profile.rate_at(at)),
-        LoadModel::VirtualUsers { .. } | LoadModel::SharedIterations { .. } => None,
-    });
-    rates.fold(None, |sum, rate| Some(sum.unwrap_or(0.0) + rate))
+/// The last interval of which all that can be known is known: every session that is left has told about it, or it ended so
+/// long ago that nobody is waited for; `None` before the first.
+fn judged(sessions: &[Session], elapsed: Nanos) -> Option<u32> {
+    let seconds = |span: Nanos| u32::try_from(span.as_u64() / Nanos::SECOND.as_u64()).unwrap_or(u32::MAX);
+    let overdue = seconds(elapsed.saturating_sub(OVERDUE)).checked_sub(1);
+    let left = || sessions.iter().filter(|session| !session.is_over() && session.started.is_some());
+    let told = if left().next().is_some() {
+        left().map(|session| session.sums.through).min().flatten()
+    } else {
+        sessions.iter().filter_map(|session| session.sums.through).max()
+    };
+    overdue.max(told)
 }
 
-fn is_warming_up(plan: &RunPlan, at: Nanos) -> bool {
-    let mut under_way =
-        plan.scenarios.iter().map(|scenario| &scenario.load).filter(|load| at < load.duration()).peekable();
-    under_way.peek().is_some()
-        && under_way.all(|load| match load {
-            LoadModel::ArrivalRate { profile, .. } => !profile.measured_at(at),
-            LoadModel::VirtualUsers { profile } => !profile.measured_at(at),
-            LoadModel::SharedIterations { .. } => false,
-        })
-}
+/// How long after its end an interval is judged without those who have not told about it.
+const OVERDUE: Nanos = Nanos::from_secs(2);
 
-fn remaining(plan: &RunPlan, elapsed: Nanos, progress: Ratio) -> Nanos {
-    let longest = plan.scenarios.iter().map(|scenario| scenario.load.duration()).max();
-    let by_time = longest.unwrap_or(Nanos::ZERO).saturating_sub(elapsed);
-    let (done, passed) = (progress.as_f64(), elapsed.as_u64() as f64);
+/// `passed` is what the clock of each profile shows.
+fn remaining(plan: &RunPlan, passed: &[Nanos], elapsed: Nanos, progress: Ratio) -> Nanos {
+    let left = plan.scenarios.iter().zip(passed);
+    let by_time = left.map(|(scenario, passed)| scenario.load.duration().saturating_sub(*passed)).max();
+    let by_time = by_time.unwrap_or(Nanos::ZERO);
+    let (done, elapsed) = (progress.as_f64(), elapsed.as_u64() as f64);
     let by_count =
         plan.scenarios.iter().any(|scenario| matches!(scenario.load, LoadModel::SharedIterations { .. }));
     if !by_count || done <= 0.0 {
         return by_time;
     }
-    by_time.min(Nanos::new((passed * (1.0 - done) / done) as u64))
+    by_time.min(Nanos::new((elapsed * (1.0 - done) / done) as u64))
 }
 
 /// By time, or by iterations where their number is what ends the scenario; the scenario that is least far counts.
-fn progress(plan: &RunPlan, elapsed: Nanos, merged: &Merged) -> Ratio {
-    let of = |(index, load): (usize, &LoadModel)| {
-        let by_time = Ratio::of(elapsed.as_u64(), load.duration().as_u64()).as_f64();
+fn progress(plan: &RunPlan, passed: &[Nanos], done: impl Fn(usize) -> u64) -> Ratio {
+    let of = |(index, (load, passed)): (usize, (&LoadModel, &Nanos))| {
+        let by_time = Ratio::of(passed.as_u64(), load.duration().as_u64()).as_f64();
         let by_count = match load {
-            LoadModel::SharedIterations { iterations, .. } => {
-                Ratio::of(merged.totals().scenarios([index]).iterations.ended_total(), *iterations).as_f64()
-            }
+            LoadModel::SharedIterations { iterations, .. } => Ratio::of(done(index), *iterations).as_f64(),
             LoadModel::ArrivalRate { .. } | LoadModel::VirtualUsers { .. } => 0.0,
         };
         by_time.max(by_count).min(1.0)
     };
-    let loads = plan.scenarios.iter().map(|scenario| &scenario.load);
+    let loads = plan.scenarios.iter().map(|scenario| &scenario.load).zip(passed);
     Ratio::new(loads.enumerate().map(of).fold(1.0, f64::min))
 }
 
@@ -162,7 +172,8 @@ mod tests {
         });
         let workload = Workload::from_canonical_json(&document.to_string(), &Files::default()).unwrap();
         let plan = compile(&workload, &Files::default()).unwrap();
-        let after = |done| remaining(&plan, Nanos::from_secs(3), Ratio::new(done));
+        let passed = Nanos::from_secs(3);
+        let after = |done| remaining(&plan, &[passed], passed, Ratio::new(done));
         assert_eq!(after(0.0), Nanos::from_secs(597));
         assert_eq!(after(0.75), Nanos::from_secs(1));
         assert_eq!(after(1.0), Nanos::ZERO);

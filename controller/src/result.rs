@@ -3,25 +3,26 @@
 //! Pure: everything that comes from outside the run (wall-clock labels, the tool's version, overrides) stands in the
 //! [`ResultContext`]. What the numbers mean is said where they are declared, in [`api::result`].
 
+mod degraded;
 mod load;
 mod observe;
 mod timeline;
 mod times;
 mod workers;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use api::Conditions;
 use api::result::{
-    Annotation, Identity, Override, ResultFile, RunTime, SCHEMA_VERSION, SlotsDigests, Target,
-    ThresholdResult, Tool, Unit,
+    Annotation, Identity, Override, ResultFile, RevisionResult, RunTime, SCHEMA_VERSION, SlotsDigests,
+    Target, ThresholdResult, Tool, Unit,
 };
+use api::{Condition, Conditions};
 use metrics::{Bound, Evaluation, Threshold, Value};
-use plan::{LoadModel, Stage};
+use plan::LoadModel;
 use scenario::{Files, Workload};
-use units::{Nanos, Timestamp};
+use units::Timestamp;
 
-use crate::run::SealedRun;
+use crate::run::{Revised, SealedRun};
 use crate::verdict;
 
 /// What a result says that the run itself does not know.
@@ -59,8 +60,7 @@ pub fn build(sealed: &SealedRun, context: &ResultContext<'_>) -> ResultFile {
 
     let seen = observe::observations(sealed, &judged);
     let verdict = verdict::judge(&seen, &workload.verdict);
-    let mut conditions: Conditions =
-        sealed.incidents.iter().map(|incident| incident.kind.condition()).collect();
+    let mut conditions: Conditions = incidents_conditions(sealed).collect();
     conditions.extend(verdict::conditions(&seen, &verdict));
 
     ResultFile {
@@ -84,9 +84,49 @@ pub fn build(sealed: &SealedRun, context: &ResultContext<'_>) -> ResultFile {
         scenarios: load::scenarios(sealed, workload),
         timeline: timeline::timeline(sealed.merged.timeline()),
         histograms: times::histograms(totals),
-        workers: sealed.sessions.iter().map(|session| workers::worker(session, sealed.start)).collect(),
+        workers: workers::workers(sealed),
         annotations: annotations(sealed, workload),
+        by_label: workers::by_label(sealed),
+        revisions: revisions(sealed),
+        degraded: degraded::degraded(sealed),
     }
+}
+
+/// What the incidents have to say to the exit code; that the run is degraded, only if it may not be.
+fn incidents_conditions(sealed: &SealedRun) -> impl Iterator<Item = Condition> + '_ {
+    let kinds = sealed.incidents.iter().map(|incident| &incident.kind);
+    let counts = kinds.filter(|kind| !(sealed.policy.allow_degraded && kind.is_degradation()));
+    counts.map(|kind| kind.condition())
+}
+
+fn revisions(sealed: &SealedRun) -> Vec<RevisionResult> {
+    let mut hash = sealed.plan.plan_hash();
+    let name = |place: usize| {
+        let session = sealed.sessions.iter().find(|session| session.place == place);
+        session.map_or_else(|| place.to_string(), |session| session.worker.to_string())
+    };
+    let result = |made: &Revised| {
+        if let Some(amendment) = &made.amendment {
+            hash = hash.amended(amendment);
+        }
+        let weights: BTreeMap<String, u32> =
+            made.weights.iter().enumerate().map(|(place, weight)| (name(place), *weight)).collect();
+        RevisionResult {
+            number: made.number,
+            effective_ms: made.effective.as_millis_f64(),
+            weights,
+            plan_hash: hash.to_string(),
+        }
+    };
+    sealed.revisions.iter().skip(1).map(result).collect()
+}
+
+/// An instant from slot 0, negative before it.
+fn since_start(start: Option<Timestamp>, at: Timestamp) -> Option<f64> {
+    start.map(|start| {
+        let after = at.saturating_since(start).as_millis_f64();
+        if at < start { -start.saturating_since(at).as_millis_f64() } else { after }
+    })
 }
 
 fn identity(sealed: &SealedRun, context: &ResultContext<'_>) -> Identity {
@@ -103,7 +143,7 @@ fn identity(sealed: &SealedRun, context: &ResultContext<'_>) -> Identity {
         name: context.workload.name.clone(),
         scenario_digest: hex(&context.workload.scenario_digest(context.files)),
         config_digest: hex(&context.workload.config_digest(context.files)),
-        plan_hash: hex(&sealed.plan.plan_hash().0),
+        plan_hash: sealed.plan_hash().to_string(),
         slots_digest: SlotsDigests {
             due: class(&|ledger| vec![ledger.due.digest]),
             started: class(&|ledger| vec![ledger.started.digest]),
@@ -177,7 +217,7 @@ fn unit_of(threshold: &Threshold) -> Unit {
 
 fn annotations(sealed: &SealedRun, workload: &Workload) -> Vec<Annotation> {
     let mut notes: Vec<Annotation> = Vec::new();
-    let mut note = |text: String| notes.push(Annotation { at_ms: None, text });
+    let mut note = |text: String| notes.push(Annotation { at_ms: None, by: None, text });
     if workload.uses_demo_target() {
         note("the target ran in this process and shared its CPUs: noted, not judged".to_owned());
     }
@@ -190,33 +230,19 @@ fn annotations(sealed: &SealedRun, workload: &Workload) -> Vec<Annotation> {
             note(format!("{folded} {what} are counted together: each of them shows the numbers of all"));
         }
     }
-    let at_ms = |at: Timestamp| {
-        sealed.start.map(|start| {
-            let after = at.saturating_since(start).as_millis_f64();
-            if at < start { -start.saturating_since(at).as_millis_f64() } else { after }
-        })
-    };
-    notes.extend(
-        sealed
-            .incidents
-            .iter()
-            .map(|incident| Annotation { at_ms: at_ms(incident.at), text: incident.kind.to_string() }),
-    );
+    let at_ms = |at: Timestamp| since_start(sealed.start, at);
+    let mut happened: Vec<(Timestamp, Annotation)> = Vec::new();
+    happened.extend(sealed.incidents.iter().map(|incident| {
+        let note = Annotation { at_ms: at_ms(incident.at), by: None, text: incident.kind.to_string() };
+        (incident.at, note)
+    }));
+    happened.extend(sealed.annotations.iter().map(|change| {
+        let by = Some(change.by.to_string());
+        (change.at, Annotation { at_ms: at_ms(change.at), by, text: change.what.to_string() })
+    }));
+    happened.sort_by_key(|(at, _)| *at);
+    notes.extend(happened.into_iter().map(|(_, note)| note));
     notes
-}
-
-/// The windows of run time in which what starts is measured, ascending.
-fn measured_windows(load: &LoadModel) -> Vec<(Nanos, Nanos)> {
-    fn of<T>(stages: &[Stage<T>], ends: &[Nanos]) -> Vec<(Nanos, Nanos)> {
-        let starts = std::iter::once(Nanos::ZERO).chain(ends.iter().copied());
-        let windows = stages.iter().zip(starts.zip(ends));
-        windows.filter(|(stage, _)| stage.measured).map(|(_, (start, end))| (start, *end)).collect()
-    }
-    match load {
-        LoadModel::ArrivalRate { profile, .. } => of(profile.stages(), profile.stage_ends()),
-        LoadModel::VirtualUsers { profile } => of(profile.stages(), profile.stage_ends()),
-        LoadModel::SharedIterations { max_duration, .. } => vec![(Nanos::ZERO, *max_duration)],
-    }
 }
 
 /// Whether part of a scenario is warm-up.

@@ -43,6 +43,10 @@ pub struct Observations {
     pub stopped: bool,
     /// Faults of the program and losses, one line each: part of the numbers may be missing.
     pub faults: Vec<String>,
+    /// What is less than it was meant to be because workers did not all stay, one line each.
+    pub degraded: Vec<String>,
+    /// Whether that lets the run pass nevertheless.
+    pub allow_degraded: bool,
 }
 
 /// Judges a run by what was seen of it.
@@ -67,6 +71,11 @@ pub fn judge(seen: &Observations, bounds: &VerdictBounds) -> Verdict {
         failed.push(if seen.started { "nothing succeeded" } else { "no load was started" }.to_owned());
     }
     failed.extend(seen.failed_thresholds.iter().cloned());
+    // The ruler changed its length: whoever wants such a run to pass has to say so.
+    let mut noted = seen.degraded.clone();
+    if !seen.allow_degraded {
+        failed.append(&mut noted);
+    }
 
     let outcome = match (invalid.is_empty(), failed.is_empty()) {
         (false, _) => VerdictOutcome::Invalid,
@@ -77,10 +86,10 @@ pub fn judge(seen: &Observations, bounds: &VerdictBounds) -> Verdict {
     if !suspect.is_empty() {
         marks.push(Mark::Suspect);
     }
-    if seen.stopped || !seen.faults.is_empty() {
+    if seen.stopped || !seen.faults.is_empty() || !seen.degraded.is_empty() {
         marks.push(Mark::Degraded);
     }
-    let reasons = [invalid, failed, suspect].concat();
+    let reasons = [invalid, failed, suspect, noted].concat();
     Verdict { outcome, marks, reasons, evidence }
 }
 
@@ -91,6 +100,7 @@ pub fn conditions(seen: &Observations, verdict: &Verdict) -> impl Iterator<Item 
         (seen.started && !seen.succeeded, Condition::NothingSucceeded),
         (!seen.failed_thresholds.is_empty(), Condition::ThresholdFailed),
         (seen.stopped, Condition::StoppedBySignal),
+        (!seen.degraded.is_empty() && !seen.allow_degraded, Condition::WorkersLost),
     ];
     held.into_iter().filter(|(held, _)| *held).map(|(_, condition)| condition)
 }

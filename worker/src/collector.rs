@@ -16,7 +16,7 @@ const AFTER_SECOND: Nanos = Nanos::from_millis(20);
 
 /// The drains of all engine threads of a run.
 #[derive(Debug)]
-pub(crate) struct Collector {
+pub struct Collector {
     lanes: Vec<Lane>,
     /// Snapshots that wait for those of other threads, by the intervals they cover.
     pending: BTreeMap<(u32, u32), Snapshot>,
@@ -35,7 +35,8 @@ struct Lane {
 }
 
 impl Collector {
-    pub(crate) fn new(drains: Vec<Drain>) -> Self {
+    /// Collects from the drains of all threads of a run.
+    pub fn new(drains: Vec<Drain>) -> Self {
         let lane = |drain| Lane { drain, next: 0, recorded: Totals::default() };
         Self {
             lanes: drains.into_iter().map(lane).collect(),
@@ -47,44 +48,49 @@ impl Collector {
     }
 
     /// Intervals are counted from `start`.
-    pub(crate) fn begin(&mut self, start: Timestamp) {
+    pub fn begin(&mut self, start: Timestamp) {
         self.start = Some(start);
     }
 
     /// When [`Collector::poll`] has something to do next.
-    pub(crate) fn wake_at(&self) -> Timestamp {
+    pub fn wake_at(&self) -> Timestamp {
         self.start.map_or(Timestamp::NEVER, |start| {
             start + Nanos::from_secs(self.second).saturating_add(AFTER_SECOND)
         })
     }
 
     /// What is complete at `now`, in the order of time.
-    pub(crate) fn poll(&mut self, now: Timestamp) -> Vec<Snapshot> {
+    pub fn poll(&mut self, now: Timestamp) -> Vec<Snapshot> {
         let Some(start) = self.start.filter(|_| now >= self.wake_at()) else { return Vec::new() };
         self.drain();
         let passed = now.saturating_since(start + AFTER_SECOND).as_u64() / Nanos::SECOND.as_u64();
         self.second = passed + 1;
-        let running = self.lanes.iter().filter(|lane| !lane.drain.is_finished());
-        let complete = running.map(|lane| lane.next).min().unwrap_or(u32::MAX);
+        let complete = self.delivered();
         // The interval that ended with this second may wait for one turn, those before it have had theirs.
         let overdue = u32::try_from(passed).unwrap_or(u32::MAX).saturating_sub(1);
         self.release(complete.max(overdue))
     }
 
     /// Everything that is left; the threads have ended or are given up.
-    pub(crate) fn finish(&mut self) -> Vec<Snapshot> {
+    pub fn finish(&mut self) -> Vec<Snapshot> {
         self.start = None;
         self.drain();
         std::mem::take(&mut self.pending).into_values().collect()
     }
 
+    /// The first interval that some running thread has not delivered; the highest number when none runs.
+    pub fn delivered(&self) -> u32 {
+        let running = self.lanes.iter().filter(|lane| !lane.drain.is_finished());
+        running.map(|lane| lane.next).min().unwrap_or(u32::MAX)
+    }
+
     /// What each thread has delivered in all.
-    pub(crate) fn recorded(&self) -> Vec<Totals> {
+    pub fn recorded(&self) -> Vec<Totals> {
         self.lanes.iter().map(|lane| lane.recorded).collect()
     }
 
     /// How many intervals were recorded together with the next one, because the collector came late.
-    pub(crate) fn coalesced(&self) -> u64 {
+    pub fn coalesced(&self) -> u64 {
         self.coalesced
     }
 

@@ -1,19 +1,19 @@
 //! From a document to engine threads that only wait for the start.
 
-use std::os::unix::ffi::OsStringExt;
 use std::sync::Arc;
 
 use control::{Prepare, Prepared, Refusal};
-use engine::{Pacing, TaskRegistry, ThreadConfig};
+use engine::{Lease, Pacing, TaskRegistry, ThreadConfig, Watcher};
 use metrics::{Drain, Recorder};
-use plan::{RequestPlan, RunPlan, ScenarioBody, Template, TemplatePart};
-use protocols::{Secret, Secrets};
+use plan::{Course, RunPlan, ScenarioBody};
+use protocols::Secrets as _;
 use scenario::{Files, Workload};
 
 use crate::cpus::Cpus;
 use crate::local::WorkerOptions;
 use crate::machine;
-use crate::preflight::{Demand, Limits, unreachable_origins, users_of_thread};
+use crate::preflight::{Demand, Limits, forbidden_addresses, probe_origins, users_of_thread};
+use crate::secrets::Environment;
 
 /// Everything that engine threads need, and what to say of it.
 pub(crate) struct Ready {
@@ -21,6 +21,8 @@ pub(crate) struct Ready {
     pub(crate) requests: Arc<protocols::Prepared>,
     pub(crate) threads: Vec<ReadyThread>,
     pub(crate) drains: Vec<Drain>,
+    /// What revisions are worked out of.
+    pub(crate) plan: Arc<RunPlan>,
 }
 
 /// What one engine thread needs.
@@ -42,8 +44,19 @@ const MOST_THREADS: u32 = 1_024;
 ///
 /// # Errors
 /// When the workload or this machine does not allow the share; every line of it names what was wanted.
-pub(crate) fn prepare(prepare: &Prepare, options: &WorkerOptions) -> Result<Ready, Refusal> {
+pub(crate) fn prepare(
+    prepare: &Prepare,
+    options: &WorkerOptions,
+    lease: &Lease,
+    watcher: &Watcher,
+) -> Result<Ready, Refusal> {
     let (workload, plan) = compile(prepare)?;
+    let policy = &options.limits.target_policy();
+    // Before it is said what is missing: which variables are set here is nobody's business either.
+    let forbidden = [forbidden_secrets(&plan, options), forbidden_addresses(&plan.origins, policy)].concat();
+    if !forbidden.is_empty() {
+        return Err(Refusal::Forbidden(forbidden));
+    }
     let missing = [missing_tasks(&plan, &options.tasks), missing_secrets(&plan)].concat();
     if !missing.is_empty() {
         return Err(Refusal::Impossible(missing));
@@ -52,8 +65,10 @@ pub(crate) fn prepare(prepare: &Prepare, options: &WorkerOptions) -> Result<Read
 
     let cpus = Cpus::of_process();
     let threads = thread_count(prepare.threads.or(workload.options.threads), &cpus)?;
+    let course = Course::new(&plan, prepare.revision.clone(), threads).map_err(impossible)?;
+    options.limits.check_rate(&plan, &course).map_err(|line| Refusal::Forbidden(vec![line]))?;
     let layout = Arc::new(control::layout(&plan, workload.tags.clone()));
-    let mut demand = Demand::of(&plan, &prepare.share, &layout, threads).map_err(impossible)?;
+    let mut demand = Demand::of(&plan, &prepare.revision.share, &layout, threads).map_err(impossible)?;
     if options.target_threads.is_some() {
         demand.handles_per_connection = 2;
     }
@@ -61,7 +76,11 @@ pub(crate) fn prepare(prepare: &Prepare, options: &WorkerOptions) -> Result<Read
     let limits =
         Limits { handles: handles.now, ports: machine::local_ports(), memory: machine::memory_available() };
     if prepare.preflight {
-        let findings = [demand.findings(&limits), unreachable_origins(&plan.origins)].concat();
+        let origins = probe_origins(&plan.origins, policy);
+        if !origins.forbidden.is_empty() {
+            return Err(Refusal::Forbidden(origins.forbidden));
+        }
+        let findings = [demand.findings(&limits), origins.unreachable].concat();
         if !findings.is_empty() {
             return Err(Refusal::Impossible(findings));
         }
@@ -87,8 +106,8 @@ pub(crate) fn prepare(prepare: &Prepare, options: &WorkerOptions) -> Result<Read
         scenario::Pacing::Balanced => Pacing::Balanced,
         scenario::Pacing::Precise => Pacing::Precise,
     };
-    let pins = cpus.pins(threads);
-    let plan = Arc::new(plan);
+    let pins = cpus.pins(threads).filter(|_| options.pin);
+    let (plan, course) = (Arc::new(plan), Arc::new(course));
     let (threads, drains) = (0..threads)
         .map(|thread| {
             let (recorder, drain) = metrics::pair(&layout, thread, INTERVALS);
@@ -96,7 +115,9 @@ pub(crate) fn prepare(prepare: &Prepare, options: &WorkerOptions) -> Result<Read
             let config = ThreadConfig {
                 run_id: options.run_id.as_uuid(),
                 plan: Arc::clone(&plan),
-                share: prepare.share.clone(),
+                course: Arc::clone(&course),
+                lease: lease.clone(),
+                watcher: watcher.clone(),
                 thread,
                 threads,
                 pacing,
@@ -105,7 +126,7 @@ pub(crate) fn prepare(prepare: &Prepare, options: &WorkerOptions) -> Result<Read
             (ReadyThread { config, recorder, cpu: pins.map(|cpus| cpus[thread as usize]) }, drain)
         })
         .unzip();
-    Ok(Ready { prepared, requests: Arc::new(requests), threads, drains })
+    Ok(Ready { prepared, requests: Arc::new(requests), threads, drains, plan })
 }
 
 fn compile(prepare: &Prepare) -> Result<(Workload, RunPlan), Refusal> {
@@ -129,15 +150,19 @@ fn thread_count(wanted: Option<u32>, cpus: &Cpus) -> Result<u32, Refusal> {
     }
 }
 
-/// An error with its causes, as one line of a refusal.
 fn impossible(error: impl std::error::Error) -> Refusal {
+    Refusal::Impossible(vec![error_line(&error)])
+}
+
+/// An error with its causes, as one line.
+pub(crate) fn error_line(error: &dyn std::error::Error) -> String {
     let mut line = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
         line.push_str(&format!(": {cause}"));
         source = cause.source();
     }
-    Refusal::Impossible(vec![line])
+    line
 }
 
 fn missing_tasks(plan: &RunPlan, registry: &TaskRegistry) -> Vec<String> {
@@ -157,39 +182,19 @@ fn missing_tasks(plan: &RunPlan, registry: &TaskRegistry) -> Vec<String> {
     missing.collect()
 }
 
+/// All secrets that the worker does not hand out.
+fn forbidden_secrets(plan: &RunPlan, options: &WorkerOptions) -> Vec<String> {
+    let worker = options.id.as_str();
+    plan.secrets().into_iter().filter_map(|name| options.limits.refuse_secret(name, worker)).collect()
+}
+
 /// All secrets that are not set, not the first one only.
 fn missing_secrets(plan: &RunPlan) -> Vec<String> {
-    let mut names: Vec<&str> = plan.requests.iter().flat_map(templates).flat_map(secrets_in).collect();
-    names.sort_unstable();
-    names.dedup();
-    names.retain(|name| Environment.secret(name).is_none());
+    let missing = plan.secrets().into_iter().filter(|name| Environment.secret(name).is_none());
     let line = |name| {
         format!("the secret `{name}` is not set; set the environment variable {name} where the load is made")
     };
-    names.into_iter().map(line).collect()
-}
-
-fn templates(request: &RequestPlan) -> impl Iterator<Item = &Template> {
-    [&request.path, &request.body].into_iter().chain(request.headers.iter().map(|(_, value)| value))
-}
-
-fn secrets_in(template: &Template) -> impl Iterator<Item = &str> {
-    template.parts.iter().filter_map(|part| match part {
-        TemplatePart::Literal(_) => None,
-        TemplatePart::Secret { name, .. } => Some(name.as_str()),
-    })
-}
-
-/// Secrets are environment variables of exactly their name.
-struct Environment;
-
-impl Secrets for Environment {
-    fn secret(&self, name: &str) -> Option<Secret> {
-        // A name with `=` or NUL cannot be one, and would panic in some versions of the standard library.
-        let is_possible = !name.is_empty() && !name.contains(['=', '\0']);
-        let value = is_possible.then(|| std::env::var_os(name)).flatten()?;
-        Some(Secret::new(value.into_vec()))
-    }
+    missing.map(line).collect()
 }
 
 #[cfg(test)]

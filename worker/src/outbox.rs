@@ -2,34 +2,71 @@
 
 use std::collections::VecDeque;
 
-use control::{Fact, FactBody, RunId, WorkerId};
+use control::{Fact, FactBody, RunId, SessionId, WorkerId};
+use units::{Nanos, Timestamp};
+
+/// Whose facts they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Author {
+    /// The run they are about.
+    pub run_id: RunId,
+    /// The worker they are true of.
+    pub worker: WorkerId,
+    /// This life of it.
+    pub session: SessionId,
+}
 
 /// The facts of one session that are not acknowledged.
 ///
 /// At most [`Outbox::WINDOW`] of them are out at a time; what comes beyond waits without a number, and measurements
-/// that wait are merged, so a controller that listens slowly costs memory for a few seconds only and loses nothing.
+/// that wait are merged, so a controller that listens slowly costs memory for a minute only and loses nothing. What is
+/// out is sent again when the controller asks for it by repeating an acknowledgement and when nothing was acknowledged
+/// for a while, but never in a flood.
 #[derive(Debug)]
 pub(crate) struct Outbox {
-    run_id: RunId,
-    worker: WorkerId,
+    author: Author,
     /// The number of the last fact that was sent.
     last: u64,
     /// Every fact up to this number has been taken.
     acked: u64,
     sent: VecDeque<Fact>,
     waiting: VecDeque<FactBody>,
+    /// When all that is out was last sent again.
+    resent_at: Option<Timestamp>,
+    /// Since when nothing that is out was acknowledged or sent again.
+    silent_since: Timestamp,
 }
 
 impl Outbox {
     /// The most facts that are sent and not acknowledged: a minute of one a second.
     pub(crate) const WINDOW: usize = 64;
 
-    pub(crate) fn new(run_id: RunId, worker: WorkerId) -> Self {
-        Self { run_id, worker, last: 0, acked: 0, sent: VecDeque::new(), waiting: VecDeque::new() }
+    /// What is out is sent again no sooner than this after the last time: each of the facts that were on their way twice
+    /// is answered by an acknowledgement that repeats another, which must not be taken for a wish.
+    pub(crate) const DAMPING: Nanos = Nanos::from_millis(500);
+
+    /// When nothing was acknowledged for so long, what is out was lost, or its acknowledgement.
+    pub(crate) const SILENCE: Nanos = Nanos::from_secs(2);
+
+    pub(crate) fn new(author: Author) -> Self {
+        Self {
+            author,
+            last: 0,
+            acked: 0,
+            sent: VecDeque::new(),
+            waiting: VecDeque::new(),
+            resent_at: None,
+            silent_since: Timestamp::ORIGIN,
+        }
+    }
+
+    /// Whose facts they are.
+    pub(crate) fn author(&self) -> &Author {
+        &self.author
     }
 
     /// Takes a new fact; `send` is given what is to be sent now.
-    pub(crate) fn push(&mut self, body: FactBody, send: impl FnMut(Fact)) {
+    pub(crate) fn push(&mut self, now: Timestamp, body: FactBody, send: impl FnMut(Fact)) {
         match (self.waiting.back_mut(), body) {
             // A number may have been seen already, so only what never had one is merged.
             (Some(FactBody::Measured(waiting)), FactBody::Measured(next)) => {
@@ -37,25 +74,43 @@ impl Outbox {
             }
             (_, body) => self.waiting.push_back(body),
         }
-        self.send_waiting(send);
+        self.send_waiting(now, send);
     }
 
     /// Takes note that every fact up to number `through` has been taken.
     ///
     /// The controller acknowledges the same number again when a fact before the one it got is missing; all that is
     /// out is then sent again.
-    pub(crate) fn ack(&mut self, through: u64, mut send: impl FnMut(Fact)) {
+    pub(crate) fn ack(&mut self, now: Timestamp, through: u64, mut send: impl FnMut(Fact)) {
         if through > self.last {
             return;
         }
-        if through == self.acked {
-            self.sent.iter().cloned().for_each(&mut send);
+        let is_wish = through == self.acked
+            && self.resent_at.is_none_or(|then| now.saturating_since(then) >= Self::DAMPING);
+        if is_wish {
+            self.resend(now, &mut send);
         }
-        self.acked = self.acked.max(through);
-        while self.sent.front().is_some_and(|fact| fact.seq <= self.acked) {
-            self.sent.pop_front();
+        self.take(now, through, send);
+    }
+
+    /// A new stream was opened, and its controller took every fact up to number `through`: sends what is out again.
+    pub(crate) fn resume(&mut self, now: Timestamp, through: u64, mut send: impl FnMut(Fact)) {
+        if through <= self.last {
+            self.take(now, through, |_| {});
         }
-        self.send_waiting(send);
+        self.resend(now, &mut send);
+    }
+
+    /// Sends what is out again when nobody answered for too long.
+    pub(crate) fn tick(&mut self, now: Timestamp, mut send: impl FnMut(Fact)) {
+        if now >= self.wake_at() {
+            self.resend(now, &mut send);
+        }
+    }
+
+    /// The latest instant at which [`Outbox::tick`] has to be called again.
+    pub(crate) fn wake_at(&self) -> Timestamp {
+        if self.sent.is_empty() { Timestamp::NEVER } else { self.silent_since + Self::SILENCE }
     }
 
     /// Whether every fact has been taken.
@@ -63,12 +118,36 @@ impl Outbox {
         self.sent.is_empty() && self.waiting.is_empty()
     }
 
-    fn send_waiting(&mut self, mut send: impl FnMut(Fact)) {
+    fn take(&mut self, now: Timestamp, through: u64, send: impl FnMut(Fact)) {
+        if through > self.acked {
+            self.acked = through;
+            self.silent_since = now;
+        }
+        while self.sent.front().is_some_and(|fact| fact.seq <= self.acked) {
+            self.sent.pop_front();
+        }
+        self.send_waiting(now, send);
+    }
+
+    fn resend(&mut self, now: Timestamp, send: &mut impl FnMut(Fact)) {
+        // With nothing out this was no resending that could be damped.
+        if !self.sent.is_empty() {
+            self.resent_at = Some(now);
+            self.silent_since = now;
+        }
+        self.sent.iter().cloned().for_each(send);
+    }
+
+    fn send_waiting(&mut self, now: Timestamp, mut send: impl FnMut(Fact)) {
         while self.sent.len() < Self::WINDOW
             && let Some(body) = self.waiting.pop_front()
         {
+            if self.sent.is_empty() {
+                self.silent_since = now;
+            }
             self.last += 1;
-            let fact = Fact { run_id: self.run_id, worker: self.worker.clone(), seq: self.last, body };
+            let Author { run_id, worker, session } = self.author.clone();
+            let fact = Fact { run_id, worker, session, seq: self.last, body };
             self.sent.push_back(fact.clone());
             send(fact);
         }
@@ -76,91 +155,4 @@ impl Outbox {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use metrics::Snapshot;
-    use units::Timestamp;
-    use uuid::Uuid;
-
-    use super::*;
-
-    fn outbox() -> Outbox {
-        Outbox::new(RunId::new(Uuid::nil()), WorkerId::new("w"))
-    }
-
-    fn measured(second: u32) -> FactBody {
-        FactBody::Measured(Box::new(Snapshot {
-            first: second,
-            last: second,
-            shape_hash: 7,
-            steps: BTreeMap::new(),
-            scenarios: BTreeMap::new(),
-            checks: BTreeMap::new(),
-            histograms: BTreeMap::new(),
-            gauges: BTreeMap::new(),
-            activity: BTreeMap::new(),
-            coalesced: 1,
-        }))
-    }
-
-    fn push(outbox: &mut Outbox, body: FactBody) -> Vec<Fact> {
-        let mut sent = Vec::new();
-        outbox.push(body, |fact| sent.push(fact));
-        sent
-    }
-
-    /// On the acknowledgement the `expected` facts are sent.
-    #[track_caller]
-    fn ack(outbox: &mut Outbox, through: u64, expected: &[u64]) {
-        let mut sent = Vec::new();
-        outbox.ack(through, |fact| sent.push(fact.seq));
-        assert_eq!(sent, expected);
-    }
-
-    #[test]
-    fn facts_are_numbered_without_gaps_and_kept_until_they_are_taken() {
-        let mut outbox = outbox();
-        for seq in 1..=3 {
-            assert_eq!(push(&mut outbox, measured(0))[0].seq, seq);
-        }
-        ack(&mut outbox, 2, &[]);
-        assert!(!outbox.is_empty());
-        ack(&mut outbox, 3, &[]);
-        assert!(outbox.is_empty());
-    }
-
-    #[test]
-    fn what_is_acknowledged_again_is_sent_again_from_there() {
-        let mut outbox = outbox();
-        for second in 0..4 {
-            push(&mut outbox, measured(second));
-        }
-        ack(&mut outbox, 1, &[]);
-        ack(&mut outbox, 1, &[2, 3, 4]);
-        // A number that was never sent.
-        ack(&mut outbox, 9, &[]);
-        ack(&mut outbox, 4, &[]);
-        ack(&mut outbox, 4, &[]);
-    }
-
-    #[test]
-    fn beyond_the_window_measurements_merge_and_other_facts_keep_their_place() {
-        let mut outbox = outbox();
-        for second in 0..Outbox::WINDOW as u32 {
-            assert_eq!(push(&mut outbox, measured(second)).len(), 1);
-        }
-        for second in 64..1_000 {
-            assert_eq!(push(&mut outbox, measured(second)).len(), 0);
-        }
-        assert_eq!(push(&mut outbox, FactBody::Started { at: Timestamp::ORIGIN }).len(), 0);
-        push(&mut outbox, measured(1_000));
-        let mut sent = Vec::new();
-        outbox.ack(64, |fact| sent.push(fact));
-        assert_eq!(sent.iter().map(|fact| fact.seq).collect::<Vec<_>>(), [65, 66, 67]);
-        let FactBody::Measured(merged) = &sent[0].body else { panic!("{sent:?}") };
-        assert_eq!((merged.first, merged.last, merged.coalesced), (64, 999, 936), "nothing is lost");
-        assert!(matches!(sent[1].body, FactBody::Started { .. }));
-        assert!(matches!(sent[2].body, FactBody::Measured(_)));
-    }
-}
+mod tests;

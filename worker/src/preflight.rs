@@ -4,10 +4,12 @@
 //! their most: users do not own connections, but each may leave an idle one at every origin of its scenario.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::thread;
 
-use metrics::Layout;
+use metrics::{ErrorClass, Layout};
 use plan::{LoadModel, Op, Origin, OriginId, RunPlan, ScenarioBody, ScenarioId, Scheme, Share, ShareError};
+use protocols::TargetPolicy;
 use units::Bytes;
 
 use crate::launch::INTERVALS;
@@ -211,33 +213,59 @@ pub(crate) fn users_of_thread(load: &LoadModel, automatic: u64, thread: u32, thr
     u32::try_from(part).unwrap_or(u32::MAX)
 }
 
-/// Looks up and connects to every origin once; what failed, one line each. Blocks for the origins' own bounds, several
-/// at a time.
-pub(crate) fn unreachable_origins(origins: &[Origin]) -> Vec<String> {
-    let probe = |origin: &Origin| {
-        let error = protocols::probe(origin).err()?;
-        let scheme = match origin.scheme {
-            Scheme::Http => "http",
-            Scheme::Https => "https",
-        };
-        let destination = destination(origin);
-        Some(format!(
-            "target {scheme}://{destination}: {error}; start it or mend the address, or leave this check out with \
-             `--no-preflight`"
-        ))
-    };
-    let mut failed = Vec::new();
+/// What is wrong with origins, one line each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct OriginFindings {
+    /// This machine's policy does not allow load to go there.
+    pub(crate) forbidden: Vec<String>,
+    /// They cannot be connected to.
+    pub(crate) unreachable: Vec<String>,
+}
+
+/// Holds against `policy` what can be known of origins without asking anybody: those that are addresses.
+pub(crate) fn forbidden_addresses(origins: &[Origin], policy: &TargetPolicy) -> Vec<String> {
+    let forbidden = origins.iter().filter_map(|origin| {
+        let address = origin.address.or_else(|| origin.host.parse().ok())?;
+        let error = policy.check(None, SocketAddr::new(address, origin.port)).err()?;
+        Some(format!("target {}: {error}", url(origin)))
+    });
+    forbidden.collect()
+}
+
+/// Looks up and connects to every origin once, where `policy` allows it. Blocks for the origins' own bounds, several at
+/// a time.
+pub(crate) fn probe_origins(origins: &[Origin], policy: &TargetPolicy) -> OriginFindings {
+    let mut findings = OriginFindings::default();
     for some in origins.chunks(PROBES) {
         thread::scope(|scope| {
-            let probes: Vec<_> = some.iter().map(|origin| scope.spawn(|| probe(origin))).collect();
-            for result in probes {
-                failed.extend(
-                    result.join().unwrap_or_else(|_| Some("a probe panicked; this is a bug".to_owned())),
-                );
+            let probes: Vec<_> =
+                some.iter().map(|origin| scope.spawn(|| protocols::probe(origin, policy))).collect();
+            for (origin, probe) in some.iter().zip(probes) {
+                let target = url(origin);
+                match probe.join() {
+                    Ok(Ok(_)) => {}
+                    Ok(Err(error)) if error.class == ErrorClass::ForbiddenTarget => {
+                        findings.forbidden.push(format!("target {target}: {error}"));
+                    }
+                    Ok(Err(error)) => findings.unreachable.push(format!(
+                        "target {target}: {error}; start it or mend the address, or leave this check out with \
+                         `--no-preflight`"
+                    )),
+                    Err(_) => findings.unreachable.push(format!("the probe of {target} panicked; this is a bug")),
+                }
             }
         });
     }
-    failed
+    findings
+}
+
+/// Where an origin is, as people write it.
+fn url(origin: &Origin) -> String {
+    let scheme = match origin.scheme {
+        Scheme::Http => "http",
+        Scheme::Https => "https",
+    };
+    format!("{scheme}://{}", destination(origin))
 }
 
 #[cfg(test)]

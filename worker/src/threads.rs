@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 
 use engine::{Order, Remote, TaskRegistry, orders, run_thread};
-use protocols::{Http1, SystemResolver};
+use protocols::{Http1, SystemResolver, TargetPolicy};
 
 use crate::cpus;
 use crate::launch::ReadyThread;
@@ -34,6 +34,7 @@ impl EngineThreads {
         &mut self,
         thread: ReadyThread,
         requests: Arc<protocols::Prepared>,
+        policy: Arc<TargetPolicy>,
         tasks: TaskRegistry,
         ended: impl FnOnce(ThreadEnd) + Send + 'static,
     ) -> io::Result<()> {
@@ -46,7 +47,7 @@ impl EngineThreads {
             }
             // What a panic leaves behind is dropped with the closure; the recorder hands out what it holds then.
             let result = catch_unwind(AssertUnwindSafe(|| {
-                let protocol = Http1::new(requests, Arc::new(SystemResolver));
+                let protocol = Http1::new(requests, Arc::new(SystemResolver), policy);
                 run_thread(config, &tasks, protocol, recorder, orders)
             }));
             ended(match result {
@@ -60,11 +61,13 @@ impl EngineThreads {
         Ok(())
     }
 
-    /// Gives an order to all of them.
-    pub(crate) fn order(&self, order: Order) {
+    /// Gives an order to all of them; whether all that are left take it.
+    pub(crate) fn order(&self, order: &Order) -> bool {
+        let mut taken = true;
         for thread in &self.threads {
-            thread.remote.order(order);
+            taken &= thread.remote.order(order.clone());
         }
+        taken
     }
 
     /// Waits for a thread that has told its end.

@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use api::task::{InitError, TaskContext, TaskLifecycle, TaskOutcome};
 use control::{
-    Command, CommandBody, CommandId, Fact, FactBody, FinalFact, Prepare, Prepared, Refusal, RunId, StopMode,
-    WorkerId,
+    Ack, Command, CommandBody, CommandId, Epoch, Fact, FactBody, FinalFact, Prepare, Prepared, Refusal,
+    RunId, SessionId, StopMode, WorkerId,
 };
 use engine::TaskRegistry;
-use loadgen_worker::{LocalWorker, WorkerOptions};
+use loadgen_worker::{LoadLimits, LocalWorker, Report, WorkerOptions};
 use metrics::{IterationLedger, RequestLedger, Snapshot};
-use plan::Share;
+use plan::{Amendment, LoadChange, Revision, ScenarioId, Share};
 use target::{Config, Target};
 use units::{Clock, MonotonicClock, Nanos};
 use uuid::Uuid;
@@ -26,6 +26,8 @@ struct Run {
     worker: LocalWorker,
     facts: Receiver<Fact>,
     commands: Cell<u64>,
+    /// The last command that the worker said it applied.
+    applied: Arc<AtomicU64>,
 }
 
 /// Longer than anything here takes on the busiest machine: only a hang gets there.
@@ -43,24 +45,31 @@ impl Run {
             id: WorkerId::new("local"),
             tasks,
             target_threads: Some("target-".into()),
+            pin: true,
+            limits: LoadLimits::default(),
         };
-        // A test that is over listens no more.
-        let worker = LocalWorker::start(options, move |fact| drop(sender.send(fact))).unwrap();
-        let run = Self { worker, facts, commands: Cell::new(0) };
-        assert!(matches!(run.next(), FactBody::Joined(info) if info.host.cpus_allowed > 0));
-        run
+        let applied = Arc::new(AtomicU64::new(0));
+        let told = Arc::clone(&applied);
+        let report = move |report| match report {
+            // A test that is over listens no more.
+            Report::Fact(fact) => drop(sender.send(*fact)),
+            Report::Applied(through) => told.store(through.0, Ordering::Relaxed),
+        };
+        let worker = LocalWorker::start(options, report).unwrap();
+        Self { worker, facts, commands: Cell::new(0), applied }
     }
 
     fn command(&self, body: CommandBody) {
         self.commands.set(self.commands.get() + 1);
-        self.worker.command(Command { run_id: run_id(), id: CommandId(self.commands.get()), body });
+        let id = CommandId(self.commands.get());
+        self.worker.command(Command { run_id: run_id(), epoch: Epoch(0), id, body });
     }
 
     fn prepare(&self, document: &str, threads: u32, preflight: bool) {
         self.command(CommandBody::Prepare(Box::new(Prepare {
             document: document.into(),
             files: Vec::new(),
-            share: Share::whole(),
+            revision: Revision::first(Share::whole()),
             threads: Some(threads),
             preflight,
         })));
@@ -69,7 +78,8 @@ impl Run {
     /// The next fact, acknowledged.
     fn next(&self) -> FactBody {
         let fact = self.facts.recv_timeout(HANG).unwrap();
-        self.command(CommandBody::Ack { through: fact.seq });
+        assert_eq!((fact.run_id, fact.session), (run_id(), SessionId::IN_PROCESS));
+        self.worker.ack(Ack { run_id: run_id(), epoch: Epoch(0), through: fact.seq });
         fact.body
     }
 
@@ -83,7 +93,7 @@ impl Run {
     fn begin(&self) {
         let at = MonotonicClock.now() + Nanos::from_millis(50);
         self.command(CommandBody::Start { at });
-        assert!(matches!(self.next(), FactBody::Started { at: started } if started >= at));
+        assert!(matches!(self.next(), FactBody::Started { at: started, .. } if started >= at));
     }
 
     /// What is said until the end: the sum of what was measured, and the last fact.
@@ -158,6 +168,43 @@ fn totals_are_those_of_the_snapshots_and_of_the_target() {
     assert!(sum.snapshots >= 2, "one a second, and the rest");
     assert!(last.health.elapsed >= Nanos::SECOND && last.health.engine_cpu > Nanos::ZERO);
     assert!(last.health.peak_rss_bytes > 0);
+}
+
+#[test]
+fn a_revision_takes_effect_and_is_told_with_its_instant() {
+    let target = target();
+    let run = Run::start(TaskRegistry::default());
+    let scenario = r#"{"executor": "constant-arrival-rate", "rate": "100/s", "duration": "2s", "max_vus": "auto",
+        "steps": [{"get": "/", "name": "root"}]}"#;
+    run.prepare(&document(&target.url(), scenario), 2, false);
+    run.prepared();
+    run.begin();
+    let rate = LoadChange::Rate { scenario: ScenarioId(0), rate: "300/s".parse().unwrap() };
+    let at = Nanos::from_secs(1);
+    run.command(CommandBody::Revise(Box::new(Revision {
+        effective: at,
+        share: Share { revision: 1, ..Share::whole() },
+        amendments: vec![Amendment { at, change: rate }],
+    })));
+    let mut revised = None;
+    let mut sum = Sum::default();
+    let last = loop {
+        match run.next() {
+            FactBody::Revised { revision, effective } => revised = Some((revision, effective)),
+            FactBody::Measured(snapshot) => sum.add(&snapshot),
+            FactBody::Final(last) => break *last,
+            other => panic!("{other:?}"),
+        }
+    };
+    sum.agrees_with(&last);
+    let (revision, effective) = revised.unwrap();
+    assert_eq!(revision, 1);
+    assert!(effective >= at);
+    if effective == at {
+        assert_eq!(sum.iterations.due.count, 400, "a second at each rate");
+    }
+    assert_eq!(last.requests_attempted, target.stats().arrivals);
+    assert_eq!((last.left_at, run.applied.load(Ordering::Relaxed)), (None, 3));
 }
 
 #[test]
@@ -335,4 +382,26 @@ fn a_task_that_blocks_its_thread_does_not_keep_the_worker() {
     assert_eq!(sum.iterations.started.count, last.iterations_started, "what was handed over");
     drop(run);
     drop(test);
+}
+
+#[test]
+fn a_task_is_executed_once_beside_the_load() {
+    let lives = Arc::new([const { AtomicU64::new(0) }; 3]);
+    let mut tasks = TaskRegistry::default();
+    let counted = Arc::clone(&lives);
+    tasks.register("count", move || Counted { lives: Arc::clone(&counted) });
+    let run = Run::start(tasks);
+    run.command(CommandBody::Once { task: "count".into() });
+    assert!(matches!(run.next(), FactBody::Once { task, failure: None } if task == "count"));
+    run.command(CommandBody::Once { task: "other".into() });
+    match run.next() {
+        FactBody::Once { failure: Some(failure), .. } => {
+            assert!(failure.contains("no task `other`"), "{failure}")
+        }
+        other => panic!("{other:?}"),
+    }
+    let counts = [0, 1, 2].map(|count| lives[count].load(Ordering::Relaxed));
+    assert_eq!(counts, [1, 1, 1], "init, execution, teardown");
+    run.command(CommandBody::Stop(StopMode::Drain));
+    assert_eq!(run.end().1.requests_attempted, 0);
 }

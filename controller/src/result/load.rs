@@ -10,12 +10,13 @@ use metrics::{
     Activity, DropReason, ErrorClass, IterationLedger, Outcomes, RequestLedger, ScenarioCounts, ScenarioTime,
     StepCounts, StepTime, UnsentReason,
 };
-use plan::ScenarioId;
 use scenario::{Load, Workload};
 use units::Nanos;
 
-use super::{has_warm_up, measured_windows, times};
+use super::{has_warm_up, times};
+use crate::planned::Planned;
 use crate::run::SealedRun;
+use crate::session::Session;
 
 /// The whole run.
 pub(super) fn totals(sealed: &SealedRun, measured: Nanos) -> Totals {
@@ -24,6 +25,7 @@ pub(super) fn totals(sealed: &SealedRun, measured: Nanos) -> Totals {
     let (counts, scenarios) = (all.all_steps(), all.all_scenarios());
     let checks = all.checks(0..all.layout().catalog().checks.len());
     let seconds = measured.as_secs_f64();
+    let lost = has_lost(sealed);
     let mut activity = Activity::default();
     for thread in all.activity().values() {
         activity.merge(thread);
@@ -31,8 +33,8 @@ pub(super) fn totals(sealed: &SealedRun, measured: Nanos) -> Totals {
     let open_max =
         sealed.merged.timeline().intervals().map(|interval| interval.gauges.open_connections).max();
     Totals {
-        iterations: iterations(&scenarios.iterations),
-        requests: requests(&counts.requests),
+        iterations: iterations(&scenarios.iterations, lost),
+        requests: requests(&counts.requests, lost),
         requests_per_s: if seconds > 0.0 { counts.requests.attempted as f64 / seconds } else { 0.0 },
         measured_ms: measured.as_millis_f64(),
         response_time_us: times::of_steps(all, StepTime::ResponseTime, &steps),
@@ -56,13 +58,15 @@ pub(super) fn totals(sealed: &SealedRun, measured: Nanos) -> Totals {
             .scenarios
             .iter()
             .any(|scenario| has_warm_up(&scenario.load))
-            .then(|| warm_up(&scenarios)),
+            .then(|| warm_up(&scenarios, lost)),
     }
 }
 
 /// Every scenario, in the order of the file.
 pub(super) fn scenarios(sealed: &SealedRun, workload: &Workload) -> Vec<ScenarioResult> {
     let all = sealed.merged.totals();
+    let lost = has_lost(sealed);
+    let planned = sealed.planned();
     let of = |index: usize| {
         let plan = &sealed.plan.scenarios[index];
         let counts = all.scenarios([index]);
@@ -74,9 +78,9 @@ pub(super) fn scenarios(sealed: &SealedRun, workload: &Workload) -> Vec<Scenario
             tags: plan.tags.clone(),
             executor: executor(&workload.scenarios[index].load).to_owned(),
             model: if plan.load.is_open() { Model::Open } else { Model::Closed },
-            rate: rate_accuracy(sealed, index, &counts.iterations),
-            iterations: iterations(&counts.iterations),
-            requests: requests(&all.steps(steps.iter().copied()).requests),
+            rate: rate_accuracy(sealed, &planned, index, &counts.iterations),
+            iterations: iterations(&counts.iterations, lost),
+            requests: requests(&all.steps(steps.iter().copied()).requests, lost),
             iteration_response_time_us: times::of_scenario(all, ScenarioTime::IterationResponseTime, index),
             iteration_duration_us: times::of_scenario(all, ScenarioTime::IterationDuration, index),
             dispatch_lag_us: times::summary(&all.scenario_times(
@@ -90,7 +94,7 @@ pub(super) fn scenarios(sealed: &SealedRun, workload: &Workload) -> Vec<Scenario
                 Outcomes::Both,
             )),
             steps: steps.iter().map(|step| step_result(sealed, *step)).collect(),
-            warm_up: has_warm_up(&plan.load).then(|| warm_up(&counts)),
+            warm_up: has_warm_up(&plan.load).then(|| warm_up(&counts, lost)),
         }
     };
     (0..sealed.plan.scenarios.len()).map(of).collect()
@@ -102,7 +106,7 @@ fn step_result(sealed: &SealedRun, step: usize) -> StepResult {
     let checks = sealed.plan.checks.iter().enumerate().filter(|(_, check)| check.step.index() == step);
     StepResult {
         name: sealed.plan.steps[step].name.clone(),
-        requests: requests(&counts.requests),
+        requests: requests(&counts.requests, has_lost(sealed)),
         response_time_us: times::of_steps(all, StepTime::ResponseTime, &[step]),
         service_time_us: times::of_steps(all, StepTime::ServiceTime, &[step]),
         phases: times::phases(all, &[step]),
@@ -135,16 +139,24 @@ const fn executor(load: &Load) -> &'static str {
 }
 
 /// Holds what was started against the plan's own count of its measured slots, as far as the run went.
-fn rate_accuracy(sealed: &SealedRun, index: usize, ledger: &IterationLedger) -> Option<RateAccuracy> {
-    let schedule = sealed.plan.schedule(ScenarioId(index as u32))?;
+fn rate_accuracy(
+    sealed: &SealedRun,
+    plan: &Planned<'_>,
+    index: usize,
+    ledger: &IterationLedger,
+) -> Option<RateAccuracy> {
+    if !sealed.plan.scenarios[index].load.is_open() {
+        return None;
+    }
     let end = sealed.cut_at().unwrap_or(Nanos::MAX);
-    let windows = measured_windows(&sealed.plan.scenarios[index].load);
+    let windows = plan.measured_windows(index);
     let (mut planned, mut time) = (0_u64, Nanos::ZERO);
     if sealed.start.is_some() {
         // Counted in one go: random arrivals are counted by walking them.
         let edges: Vec<Nanos> =
             windows.into_iter().flat_map(|(from, to)| [from.min(end), to.min(end)]).collect();
-        planned = schedule.counts(&edges).iter().step_by(2).sum();
+        let before = plan.before(index, &edges);
+        planned = before.chunks(2).map(|window| window[1] - window[0]).sum();
         time = edges.chunks(2).fold(Nanos::ZERO, |sum, window| sum + (window[1] - window[0]));
     }
     let started = ledger.started.count;
@@ -158,7 +170,12 @@ fn rate_accuracy(sealed: &SealedRun, index: usize, ledger: &IterationLedger) -> 
     })
 }
 
-fn iterations(ledger: &IterationLedger) -> IterationCounts {
+/// Whether the last word of a session is missing: what it left open stays open.
+fn has_lost(sealed: &SealedRun) -> bool {
+    sealed.sessions.iter().any(Session::is_missing)
+}
+
+fn iterations(ledger: &IterationLedger, lost: bool) -> IterationCounts {
     let dropped = |reason: DropReason| ledger.dropped[reason.index()].count;
     let unsent = |reason: UnsentReason| ledger.unsent[reason.index()].count;
     IterationCounts {
@@ -180,11 +197,11 @@ fn iterations(ledger: &IterationLedger) -> IterationCounts {
         },
         waiting: level(ledger.waiting),
         unaccounted: ledger.unaccounted,
-        balanced: ledger.check_closed().is_ok(),
+        balanced: if lost { ledger.check().is_ok() } else { ledger.check_closed().is_ok() },
     }
 }
 
-fn requests(ledger: &RequestLedger) -> RequestCounts {
+fn requests(ledger: &RequestLedger, lost: bool) -> RequestCounts {
     RequestCounts {
         attempted: ledger.attempted,
         succeeded: ledger.succeeded,
@@ -192,7 +209,7 @@ fn requests(ledger: &RequestLedger) -> RequestCounts {
         cancelled: ledger.cancelled,
         in_flight: level(ledger.in_flight),
         resent: ledger.resent,
-        balanced: ledger.check_closed().is_ok(),
+        balanced: if lost { ledger.check().is_ok() } else { ledger.check_closed().is_ok() },
     }
 }
 
@@ -201,10 +218,10 @@ fn level(left: i64) -> u64 {
     u64::try_from(left).unwrap_or(0)
 }
 
-fn warm_up(counts: &ScenarioCounts) -> WarmUp {
+fn warm_up(counts: &ScenarioCounts, lost: bool) -> WarmUp {
     WarmUp {
-        iterations: iterations(&counts.warm_up_iterations),
-        requests: requests(&counts.warm_up_requests),
+        iterations: iterations(&counts.warm_up_iterations, lost),
+        requests: requests(&counts.warm_up_requests, lost),
     }
 }
 

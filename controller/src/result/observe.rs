@@ -3,17 +3,17 @@
 use metrics::{
     BrokenLedger, Catalog, Evaluation, LedgerName, Outcomes, Period, ScenarioTime, Threshold, UnsentReason,
 };
-use plan::LoadModel;
 use units::{Nanos, Ratio};
 
-use super::measured_windows;
+use super::degraded;
 use crate::run::SealedRun;
 use crate::verdict::Observations;
 
 /// The load's time without the warm-up before the first scenario that is measured.
 pub(super) fn measured_time(sealed: &SealedRun) -> Nanos {
-    let first = |load: &LoadModel| measured_windows(load).first().map(|(from, _)| *from);
-    let from = sealed.plan.scenarios.iter().filter_map(|scenario| first(&scenario.load)).min();
+    let planned = sealed.planned();
+    let first = |scenario: usize| planned.measured_windows(scenario).first().map(|(from, _)| *from);
+    let from = (0..sealed.plan.scenarios.len()).filter_map(first).min();
     sealed.load_time().saturating_sub(from.unwrap_or(Nanos::MAX))
 }
 
@@ -33,9 +33,12 @@ pub(super) fn observations(sealed: &SealedRun, judged: &[(&Threshold, Evaluation
     let is_fault = |condition| matches!(condition, api::Condition::InternalError | api::Condition::Panicked);
     let faults = sealed.incidents.iter().filter(|incident| is_fault(incident.kind.condition()));
     let faults: Vec<String> = faults.map(|incident| incident.kind.to_string()).collect();
+    let broken = totals.broken_ledgers().into_iter().filter(|broken| !is_explained(sealed, broken));
     let mut broken: Vec<String> =
-        totals.broken_ledgers().iter().map(|broken| broken_text(broken, totals.layout().catalog())).collect();
-    if started && faults.is_empty() {
+        broken.map(|broken| broken_text(&broken, totals.layout().catalog())).collect();
+    // Who took up a dealing late carried slots of others, or left some to nobody: that is said by itself.
+    let is_misdealt = sealed.incidents.iter().any(|incident| incident.kind.is_misdealing());
+    if started && faults.is_empty() && !is_misdealt {
         broken.extend(missing_slots(sealed));
     }
     Observations {
@@ -62,14 +65,50 @@ pub(super) fn observations(sealed: &SealedRun, judged: &[(&Threshold, Evaluation
         failed_thresholds: failed.map(|(threshold, evaluation)| failed_text(threshold, evaluation)).collect(),
         stopped: sealed.stopped_at.is_some(),
         faults,
+        degraded: if sealed.is_degraded() { degraded::reasons(sealed) } else { Vec::new() },
+        allow_degraded: sealed.policy.allow_degraded,
+    }
+}
+
+/// Whether a ledger is open only by what lost workers left open when they told last.
+fn is_explained(sealed: &SealedRun, broken: &BrokenLedger) -> bool {
+    let totals = sealed.merged.totals();
+    let missing =
+        || sealed.sessions.iter().filter(|session| session.is_missing()).map(|session| &session.sums);
+    match broken.ledger {
+        LedgerName::Iterations { scenario, period } => {
+            let (mut waiting, mut in_flight) = (0_i64, 0_i64);
+            for left in missing().map(|sums| sums.scenario(scenario)) {
+                let (waits, runs) = match period {
+                    Period::Measured => (left.waiting, left.in_flight),
+                    Period::WarmUp => (left.warm_up_waiting, left.warm_up_in_flight),
+                };
+                (waiting, in_flight) = (waiting.saturating_add(waits), in_flight.saturating_add(runs));
+            }
+            let counts = totals.scenarios([scenario]);
+            let ledger = match period {
+                Period::Measured => counts.iterations,
+                Period::WarmUp => counts.warm_up_iterations,
+            };
+            ledger.check().is_ok() && (ledger.waiting, ledger.in_flight) == (waiting, in_flight)
+        }
+        LedgerName::Requests { step } => {
+            let ledger = totals.steps([step]).requests;
+            let left = missing().map(|sums| sums.steps_in_flight()[step]);
+            ledger.check().is_ok() && ledger.in_flight == left.fold(0, i64::saturating_add)
+        }
+        LedgerName::WarmUpRequests { scenario } => {
+            let ledger = totals.scenarios([scenario]).warm_up_requests;
+            let left = missing().map(|sums| sums.scenario(scenario).warm_up_requests_in_flight);
+            ledger.check().is_ok() && ledger.in_flight == left.fold(0, i64::saturating_add)
+        }
     }
 }
 
 /// The plan's own count of iterations against the ledgers': whoever loses a slot or sends one too many is found out here.
 fn missing_slots(sealed: &SealedRun) -> impl Iterator<Item = String> {
     let scenarios = &sealed.merged.totals().layout().catalog().scenarios;
-    let differing =
-        sealed.merged.planned_and_due(&sealed.plan).into_iter().filter(|(_, planned, due)| planned != due);
+    let differing = sealed.planned_and_due().into_iter().filter(|(_, planned, due)| planned != due);
     differing.map(|(slot, planned, due)| {
         let name = &scenarios[slot].name;
         format!("the plan of scenario `{name}` has {planned} iterations, but {due} came due")

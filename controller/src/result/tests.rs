@@ -1,17 +1,20 @@
 use std::sync::Arc;
 
 use api::ExitCode;
-use api::result::{Mark, Metric, Model, OutcomeFilter, Percentile, Unit, VerdictOutcome};
-use control::{FinalFact, WorkerId};
+use api::result::{Mark, Metric, Model, OutcomeFilter, Percentile, SessionEnding, Unit, VerdictOutcome};
+use control::{FinalFact, SessionId, WorkerId};
 use metrics::{ErrorClass, Period, UnsentReason};
-use plan::{RunPlan, ScenarioId, Share, Slot, SlotsDigest};
-use scenario::{BaseUrl, compile};
+use plan::{RunPlan, ScenarioId, Slot, SlotsDigest};
+use scenario::{BaseUrl, LossPolicy, compile};
+use units::Nanos;
 
 use super::*;
-use crate::fixture::{Fate, SERVICE, final_fact, info, layout, run_id, snapshot, snapshot_of};
+use crate::accounting::{Bound, Missing};
+use crate::fixture::{Fate, SERVICE, final_fact, layout, run_id, snapshot, snapshot_of, worker};
 use crate::incident::{Incident, IncidentKind};
 use crate::merge::Merged;
-use crate::session::{Session, SessionEnd};
+use crate::run::{Actor, AnnotationKind, Peer, WorkerSpec};
+use crate::session::{Loss, Session, SessionEnd, Start};
 
 /// 10/s for 2 s against the built-in target, after `warm_up`.
 fn workload(warm_up: &str) -> Workload {
@@ -53,19 +56,26 @@ fn sealed(workload: &Workload, lag: Nanos, slots: &[(u64, Fate)]) -> SealedRun {
     let plan = Arc::new(compiled(workload));
     let layout = layout(&plan);
     let mut merged = Merged::new(&layout);
+    let spec = WorkerSpec {
+        session: SessionId::IN_PROCESS,
+        labels: [("zone".to_owned(), "north".to_owned())].into(),
+        ..worker("local", 0)
+    };
+    let mut session = Session::new(&spec, 0, &layout);
     for second in [0, 1] {
         let of_second: Vec<(u64, Fate)> = slots.iter().copied().filter(|(n, _)| n / 10 == second).collect();
-        merged.add(&snapshot(&layout, second as u32, lag, &of_second)).unwrap();
+        let snapshot = snapshot(&layout, second as u32, lag, &of_second);
+        merged.add(0, &snapshot, Nanos::from_secs(2)).unwrap();
+        session.sums.add(&snapshot, &layout).unwrap();
     }
     let started = merged.totals().all_scenarios().iterations.started.count;
-    let mut session = Session::new(WorkerId::new("local"), Share::whole());
-    session.info = Some(info());
-    session.started_at = Some(START + Nanos::from_micros(20));
-    (session.requests_attempted, session.iterations_started) = (started, started);
+    session.started = Some(Start { at: START + Nanos::from_micros(20), clock_error: Nanos::from_micros(40) });
     session.end = Some(SessionEnd::Finished(Box::new(final_fact(started, started))));
+    let first = Revised { at: CREATED, number: 0, effective: Nanos::ZERO, weights: vec![1], amendment: None };
     SealedRun {
         run_id: run_id(),
         plan,
+        policy: LossPolicy::default(),
         created_at: CREATED,
         start: Some(START),
         stopped_at: None,
@@ -73,6 +83,10 @@ fn sealed(workload: &Workload, lag: Nanos, slots: &[(u64, Fate)]) -> SealedRun {
         sessions: vec![session],
         merged,
         incidents: Vec::new(),
+        annotations: Vec::new(),
+        revisions: vec![first],
+        missing: Missing::default(),
+        refused_facts: 0,
     }
 }
 
@@ -217,7 +231,7 @@ fn a_stopped_run_keeps_what_it_did_and_is_held_against_the_plan_up_to_the_stop()
     let mut run = sealed(&workload, Nanos::ZERO, &slots);
     let stopped_at = START + Nanos::from_millis(450);
     run.stopped_at = Some(stopped_at);
-    run.incidents.push(Incident { at: stopped_at, kind: IncidentKind::Stopped });
+    run.incidents.push(Incident { at: stopped_at, kind: IncidentKind::Stopped { by: Actor::local() } });
     let result = built(&run, &workload);
 
     assert_eq!((result.exit.code, result.exit.name), (105, ExitCode::StoppedBySignal));
@@ -240,7 +254,7 @@ fn a_run_that_was_refused_has_a_result_without_numbers() {
     let mut run = sealed(&workload, Nanos::ZERO, &[]);
     run.start = None;
     let session = &mut run.sessions[0];
-    (session.started_at, session.end) = (None, Some(SessionEnd::Dismissed));
+    (session.started, session.end) = (None, Some(SessionEnd::Dismissed));
     let kind = IncidentKind::Refused { worker: WorkerId::new("local"), reason: "too few handles".to_owned() };
     run.incidents.push(Incident { at: CREATED, kind });
     let result = built(&run, &workload);
@@ -258,8 +272,9 @@ fn warm_up_stands_apart_and_in_no_statistic() {
     let mut run = sealed(&workload, Nanos::ZERO, &[]);
     let layout = Arc::clone(run.merged.totals().layout());
     let warm: Vec<_> = (0..10).map(|n| (n, Fate::Fails(ErrorClass::Reset))).collect();
-    run.merged.add(&snapshot_of(Period::WarmUp, &layout, 0, Nanos::ZERO, &warm)).unwrap();
-    run.merged.add(&snapshot(&layout, 1, Nanos::ZERO, &slots)).unwrap();
+    let now = Nanos::from_secs(3);
+    run.merged.add(0, &snapshot_of(Period::WarmUp, &layout, 0, Nanos::ZERO, &warm), now).unwrap();
+    run.merged.add(0, &snapshot(&layout, 1, Nanos::ZERO, &slots), now).unwrap();
     run.sealed_at = START + Nanos::from_secs(4);
     let fact = final_fact(30, 30);
     let health = control::WorkerHealth { elapsed: Nanos::from_secs(3), ..fact.health };
@@ -363,4 +378,135 @@ fn a_target_in_our_own_process_is_noted_and_not_judged() {
     assert_eq!(result.target.url, "demo://");
     assert!(result.annotations[0].text.contains("noted, not judged"));
     assert!(result.verdict.marks.is_empty());
+}
+
+#[test]
+fn every_worker_and_every_label_has_sums_of_its_own() {
+    let result = result_of(&all_but(Fate::Succeeds, &[(4, Fate::Fails(ErrorClass::Reset))]));
+    let worker = &result.workers[0];
+    assert_eq!((worker.weight, worker.share, worker.clock_error_us), (1, 1.0, Some(40.0)));
+    assert_eq!((worker.sums.iterations, worker.sums.requests, worker.sums.failed), (20, 20, 1));
+    assert_eq!(worker.sums.response_time_us, result.totals.response_time_us.all);
+    assert_eq!(worker.sessions.len(), 1);
+    let life = &worker.sessions[0];
+    assert_eq!((life.start_skew_us, life.ended, life.complete), (Some(20.0), SessionEnding::Finished, true));
+    assert_eq!((life.joined_at_ms, life.ended_at_ms, life.unaccounted_requests_at_most), (None, None, None));
+    let label = &result.by_label[0];
+    assert_eq!((label.label.as_str(), label.value.as_str()), ("zone", "north"));
+    assert_eq!((label.workers.as_slice(), &label.sums), (["local".to_owned()].as_slice(), &worker.sums));
+    assert_eq!((result.degraded, result.revisions), (None, Vec::new()));
+}
+
+/// A run that lost its worker at 1.5 s, after it had told about the first second and about one request under way.
+fn degraded(allow_degraded: bool) -> ResultFile {
+    let workload = workload("0s");
+    let mut run = sealed(&workload, Nanos::ZERO, &all_but(Fate::Succeeds, &[])[..10]);
+    run.policy.allow_degraded = allow_degraded;
+    let at = START + Nanos::from_millis(1_500);
+    let who = Peer::new(WorkerId::new("local"), SessionId(uuid::Uuid::from_u128(9)));
+    let session = &mut run.sessions[0];
+    let layout = Arc::clone(run.merged.totals().layout());
+    let mut open = snapshot(&layout, 1, Nanos::ZERO, &[(10, Fate::Succeeds)]);
+    let iterations = &mut open.scenarios.get_mut(&0).unwrap().iterations;
+    (iterations.succeeded, iterations.in_flight) = (0, 1);
+    let requests = &mut open.steps.get_mut(&0).unwrap().requests;
+    (requests.succeeded, requests.in_flight) = (0, 1);
+    run.merged.add(0, &open, Nanos::from_secs(2)).unwrap();
+    session.sums.add(&open, &layout).unwrap();
+    session.session = who.session;
+    session.end = Some(SessionEnd::Lost);
+    let reason = "its lease ended".to_owned();
+    session.loss = Some(Loss { at, reason: reason.clone(), may_go_on: false, is_quarantine: false });
+    run.incidents.push(Incident { at, kind: IncidentKind::Lost { who, reason } });
+    run.missing.unaccounted = vec![(0, 9)];
+    run.missing.bounds = vec![(0, Bound { requests: 5, is_estimate: false })];
+    let missing = run.missing.clone();
+    run.merged.account_for(&missing);
+    built(&run, &workload)
+}
+
+#[test]
+fn a_degraded_run_is_marked_bounded_and_no_pass() {
+    let result = degraded(false);
+    assert_eq!(
+        (result.exit.code, result.exit.name),
+        (114, ExitCode::WorkersLost),
+        "{:?}",
+        result.verdict.reasons
+    );
+    assert_eq!(
+        (result.verdict.outcome, &result.verdict.marks[..]),
+        (VerdictOutcome::Failed, &[Mark::Degraded][..])
+    );
+    let degraded = result.degraded.as_ref().unwrap();
+    assert_eq!((degraded.requests_unaccounted_at_most, degraded.iterations_unaccounted), (5, 9));
+    assert_eq!(degraded.workers_lost, ["local"]);
+    let ledger = &result.totals.iterations;
+    assert_eq!((ledger.due, ledger.started, ledger.in_flight, ledger.unaccounted), (20, 11, 1, 9));
+    assert!(
+        ledger.balanced && result.totals.requests.balanced,
+        "what a lost worker left open is no broken ledger"
+    );
+    assert!(
+        result.verdict.reasons[0].contains("at most 5 requests unaccounted"),
+        "{:?}",
+        result.verdict.reasons
+    );
+    let life = &result.workers[0].sessions[0];
+    assert_eq!((life.ended, life.ended_at_ms), (SessionEnding::Lost, Some(1_500.0)));
+    assert_eq!(
+        (life.reason.as_deref(), life.unaccounted_requests_at_most),
+        (Some("its lease ended"), Some(5))
+    );
+}
+
+#[test]
+fn a_degraded_run_passes_where_that_is_allowed_and_is_still_marked() {
+    let result = degraded(true);
+    assert_eq!(
+        (result.exit.code, result.verdict.outcome),
+        (0, VerdictOutcome::Passed),
+        "{:?}",
+        result.verdict
+    );
+    assert_eq!(result.verdict.marks, [Mark::Degraded]);
+    assert!(result.degraded.unwrap().allowed);
+}
+
+#[test]
+fn what_is_left_open_by_nobody_who_was_lost_is_a_broken_ledger() {
+    let workload = workload("0s");
+    let mut run = sealed(&workload, Nanos::ZERO, &all_but(Fate::Succeeds, &[]));
+    let layout = Arc::clone(run.merged.totals().layout());
+    let mut open = snapshot(&layout, 1, Nanos::ZERO, &[]);
+    let requests = metrics::RequestLedger { attempted: 1, in_flight: 1, ..Default::default() };
+    open.steps.insert(0, metrics::StepCounts { requests, ..Default::default() });
+    run.merged.add(0, &open, Nanos::from_secs(2)).unwrap();
+    let result = built(&run, &workload);
+    assert_eq!(result.verdict.outcome, VerdictOutcome::Invalid);
+    assert!(!result.totals.requests.balanced);
+}
+
+#[test]
+fn changes_and_dealings_stand_in_the_result_with_who_made_them() {
+    let workload = workload("0s");
+    let mut run = sealed(&workload, Nanos::ZERO, &all_but(Fate::Succeeds, &[]));
+    let (at, effective) = (START + Nanos::from_millis(250), Nanos::from_millis(500));
+    let change = plan::LoadChange::Scale { scenario: None, factor: units::Ratio::new(1.0) };
+    let amendment = Some(plan::Amendment { at: effective, change });
+    run.revisions.push(Revised { at, number: 1, effective, weights: vec![1], amendment });
+    run.revisions.push(Revised { at, number: 2, effective, weights: vec![1], amendment: None });
+    let text = "rate of every scenario × 1".to_owned();
+    let what = AnnotationKind::Load { change, effective, text: text.clone() };
+    run.annotations.push(crate::run::Annotation { at, by: Actor::new("ci"), what });
+    let result = built(&run, &workload);
+    let note = result.annotations.iter().find(|note| note.by.is_some()).unwrap();
+    assert_eq!((note.at_ms, note.by.as_deref(), &note.text), (Some(250.0), Some("ci"), &text));
+    let [first, second] = &result.revisions[..] else { panic!("{:?}", result.revisions) };
+    assert_eq!((first.number, first.effective_ms, first.weights["local"]), (1, 500.0, 1));
+    assert_eq!(
+        (&first.plan_hash, &second.plan_hash),
+        (&result.identity.plan_hash, &result.identity.plan_hash)
+    );
+    assert_ne!(first.plan_hash, run.plan.plan_hash().to_string());
 }

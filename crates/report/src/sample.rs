@@ -192,9 +192,87 @@ pub(crate) fn passed() -> ResultFile {
             }),
             notes: Vec::new(),
             faults: Vec::new(),
+            labels: BTreeMap::new(),
+            weight: 1,
+            share: 1.0,
+            clock_error_us: Some(0.0),
+            sums: WorkerSums {
+                iterations: 6_000,
+                requests: 6_000,
+                failed: 0,
+                response_time_us: Some(times(6_000, 1_020.0)),
+            },
+            sessions: vec![session(0, SessionEnding::Finished)],
         }],
         annotations: Vec::new(),
+        by_label: Vec::new(),
+        revisions: Vec::new(),
+        degraded: None,
     }
+}
+
+fn session(life: u32, ended: SessionEnding) -> WorkerSession {
+    WorkerSession {
+        session: format!("00000000-0000-0000-0000-{life:012}"),
+        joined_at_ms: None,
+        start_skew_us: Some(12.5),
+        clock_error_us: Some(0.0),
+        ended,
+        ended_at_ms: None,
+        reason: None,
+        complete: ended != SessionEnding::Lost,
+        iterations: 3_000,
+        requests: 3_000,
+        unaccounted_requests_at_most: None,
+    }
+}
+
+/// Degraded: of two workers one was lost and came back, and somebody changed the rate.
+pub(crate) fn degraded() -> ResultFile {
+    let mut result = passed();
+    let mut north = result.workers.remove(0);
+    north.share = 0.5;
+    north.name = "north".into();
+    north.labels = BTreeMap::from([("zone".into(), "eu".into())]);
+    let mut south = WorkerResult { name: "south".into(), complete: false, ..north.clone() };
+    south.sums.failed = 12;
+    south.sessions = vec![
+        WorkerSession {
+            ended_at_ms: Some(12_400.0),
+            reason: Some("its lease ended".into()),
+            unaccounted_requests_at_most: Some(1_250),
+            ..session(1, SessionEnding::Lost)
+        },
+        WorkerSession { joined_at_ms: Some(15_000.0), ..session(2, SessionEnding::Finished) },
+    ];
+    result.by_label = vec![LabelResult {
+        label: "zone".into(),
+        value: "eu".into(),
+        workers: vec!["north".into(), "south".into()],
+        sums: WorkerSums { iterations: 12_000, requests: 12_000, failed: 12, ..north.sums.clone() },
+    }];
+    result.workers = vec![north, south];
+    result.annotations = vec![
+        Annotation { at_ms: None, by: None, text: "worker `south` was lost: its lease ended".into() },
+        Annotation {
+            at_ms: Some(20_000.0),
+            by: Some("ci".into()),
+            text: "rate of scenario `browse` 200/s → 400/s".into(),
+        },
+    ];
+    result.degraded = Some(Degraded {
+        allowed: false,
+        workers_lost: vec!["south".into()],
+        iterations_lease_ended: 0,
+        iterations_unaccounted: 700,
+        requests_unaccounted_at_most: 1_250,
+        is_estimate: false,
+    });
+    result.verdict.outcome = VerdictOutcome::Failed;
+    result.verdict.marks = vec![Mark::Degraded];
+    result.verdict.reasons = vec!["the run is degraded: at most 1250 requests unaccounted".into()];
+    result.exit = Conditions::from_iter([Condition::WorkersLost]).into();
+    result
 }
 
 /// Invalid: an overloaded generator against a failing target, with a warm-up, and stopped on the way.
@@ -310,7 +388,8 @@ pub(crate) fn invalid() -> ResultFile {
     result.verdict.evidence[0].measured = 36_000.0;
     result.verdict.evidence[0].held = false;
     result.workers[0].notes = vec!["the soft limit of file handles was raised from 1024 to 4096".into()];
-    result.annotations = vec![Annotation { at_ms: Some(25_000.0), text: "stopped by SIGINT".into() }];
+    result.annotations =
+        vec![Annotation { at_ms: Some(25_000.0), by: None, text: "stopped by SIGINT".into() }];
     result.exit = Conditions::from_iter([
         Condition::StoppedBySignal,
         Condition::MeasurementInvalid,

@@ -4,6 +4,7 @@ mod judgement;
 mod ledgers;
 mod times;
 mod totals;
+mod workers;
 
 use api::result::{Mark, ResultFile, VerdictOutcome};
 
@@ -20,7 +21,7 @@ pub struct TextOptions {
 }
 
 /// Renders the summary of `result`: header, thresholds, totals, checks, times, statuses, errors, ledgers, warm-up,
-/// verdict.
+/// workers when there are several, verdict.
 pub fn text(result: &ResultFile, options: TextOptions) -> String {
     let mut page = Page::new(options);
     header(&mut page, result);
@@ -32,6 +33,7 @@ pub fn text(result: &ResultFile, options: TextOptions) -> String {
     totals::errors(&mut page, result);
     ledgers::ledgers(&mut page, &result.totals);
     ledgers::warm_up(&mut page, &result.totals);
+    workers::workers(&mut page, result);
     judgement::verdict(&mut page, result);
     page.text
 }
@@ -54,7 +56,17 @@ fn header(page: &mut Page, result: &ResultFile) {
         page.field("tags", &tags.join(" "));
     }
     for annotation in &result.annotations {
-        page.field("note", &annotation.text);
+        let text = match (&annotation.by, annotation.at_ms) {
+            (Some(by), Some(at_ms)) if at_ms >= 0.0 => {
+                format!("{} ({by}, at {})", annotation.text, span_ms(at_ms))
+            }
+            (Some(by), _) => format!("{} ({by})", annotation.text),
+            (None, _) => annotation.text.clone(),
+        };
+        page.field("note", &text);
+    }
+    if let Some(degraded) = &result.degraded {
+        workers::degraded(page, degraded);
     }
 }
 

@@ -59,21 +59,45 @@ pub fn load(
     environment: &Environment,
     files: &mut dyn FileAccess,
 ) -> Loaded {
-    let mut sources = Sources::default();
-    let text = match document::decode(&source.bytes) {
-        Ok(text) => text,
+    let stem = Path::new(&source.name)
+        .file_stem()
+        .map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+    match parse(source) {
+        Ok((root, sources)) => read_document(root, &stem, sources, overrides, environment, files),
+        Err(diagnostics) => Loaded::refused(diagnostics),
+    }
+}
+
+/// Parses a file into a tree; the problem that keeps it from being one.
+pub(crate) fn parse(source: Source) -> Result<(Node, Sources), Diagnostics> {
+    match document::decode(&source.bytes) {
+        Ok(text) => parse_text(source.name, text),
         Err(error) => {
             // The text up to the fault is shown; a file that is too large is not.
             let end = if source.bytes.len() > document::MAX_BYTES { 0 } else { source.bytes.len() };
             let readable = source.bytes[..end].utf8_chunks().next().map_or("", |chunk| chunk.valid());
+            let mut sources = Sources::default();
             sources.add(source.name, readable, None);
-            return Loaded::refused(sources, error);
+            Err(fault(sources, error))
         }
-    };
-    let stem = Path::new(&source.name)
-        .file_stem()
-        .map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-    read(source.name, &stem, text, overrides, environment, files)
+    }
+}
+
+fn parse_text(name: String, text: &str) -> Result<(Node, Sources), Diagnostics> {
+    let mut sources = Sources::default();
+    let number = sources.add(name, text, None);
+    match document::parse(text, number) {
+        Ok(root) => Ok((root, sources)),
+        Err(error) => Err(fault(sources, error)),
+    }
+}
+
+/// The one problem of a text that is no document.
+fn fault(sources: Sources, error: SyntaxError) -> Diagnostics {
+    let mut diagnostics = Diagnostics::new(sources);
+    let span = Span { source: 0, start: error.start as u32, end: error.end as u32 };
+    diagnostics.add(Severity::Error, error.code, span, error.message, error.help);
+    diagnostics
 }
 
 /// Reads `text`, called `name`, without overrides.
@@ -86,24 +110,11 @@ pub(crate) fn read_text(
     if text.len() > document::MAX_CANONICAL_BYTES {
         let mut sources = Sources::default();
         sources.add(name, "", None);
-        return Loaded::refused(sources, document::too_large(document::MAX_CANONICAL_BYTES));
+        return Loaded::refused(fault(sources, document::too_large(document::MAX_CANONICAL_BYTES)));
     }
-    read(name.to_owned(), name, text, &Overrides::none(), environment, files)
-}
-
-fn read(
-    name: String,
-    stem: &str,
-    text: &str,
-    overrides: &Overrides,
-    environment: &Environment,
-    files: &mut dyn FileAccess,
-) -> Loaded {
-    let mut sources = Sources::default();
-    let number = sources.add(name, text, None);
-    match document::parse(text, number) {
-        Ok(root) => read_document(root, stem, sources, overrides, environment, files),
-        Err(error) => Loaded::refused(sources, error),
+    match parse_text(name.to_owned(), text) {
+        Ok((root, sources)) => read_document(root, name, sources, &Overrides::none(), environment, files),
+        Err(diagnostics) => Loaded::refused(diagnostics),
     }
 }
 
@@ -124,10 +135,7 @@ pub(crate) fn read_document(
 
 impl Loaded {
     /// A file that could not even be parsed.
-    fn refused(sources: Sources, error: SyntaxError) -> Self {
-        let mut diagnostics = Diagnostics::new(sources);
-        let span = Span { source: 0, start: error.start as u32, end: error.end as u32 };
-        diagnostics.add(Severity::Error, error.code, span, error.message, error.help);
+    fn refused(diagnostics: Diagnostics) -> Self {
         Self { workload: None, files: Files::default(), diagnostics, document: None }
     }
 

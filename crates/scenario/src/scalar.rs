@@ -81,6 +81,10 @@ scalars! {
     OverloadWord => words(&["queue", "drop"]);
     /// How precisely slots are released.
     PacingWord => words(&["balanced", "precise"]);
+    /// What becomes of a lost worker's share.
+    OnWorkerLossWord => words(&crate::loss::OnWorkerLoss::WORDS.map(|(word, _)| word));
+    /// Whether a worker may come to a run under way.
+    RejoinWord => words(&crate::loss::Rejoin::WORDS.map(|(word, _)| word));
 }
 
 /// A text of this form, or with a reference.

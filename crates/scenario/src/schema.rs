@@ -2,21 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use schemars::Schema;
 use schemars::generate::SchemaSettings;
 use schemars::transform::transform_subschemas;
+use schemars::{JsonSchema, Schema};
 use serde_json::{Value, json};
 
 use crate::executor::{EXECUTORS, ExecutorKeys};
 use crate::names;
 use crate::read::step::KINDS;
-use crate::shape::FileShape;
+use crate::shape::{FileShape, PolicyShape};
 
 /// The JSON Schema (draft-07, which editors understand) of scenario files.
 pub fn schema() -> Value {
-    let mut schema = SchemaSettings::draft07().into_generator().into_root_schema_for::<FileShape>();
-    without_null(&mut schema);
-    let mut value = schema.to_value();
+    let mut value = schema_of::<FileShape>();
     value["properties"]["scenarios"]["propertyNames"] = json!({ "pattern": names::SCENARIO_NAME_PATTERN });
     // The editor's own key, as some write it in JSON files.
     value["properties"]["$schema"] =
@@ -26,7 +24,22 @@ pub fn schema() -> Value {
 
 /// The text of [`schema`], as the committed `scenarios/schema/scenario.schema.json` has it.
 pub fn schema_json() -> String {
-    let mut text = serde_json::to_string_pretty(&sorted(&schema())).expect("a JSON value can be written");
+    written(&schema())
+}
+
+/// The JSON Schema of policy files, as the committed `scenarios/schema/policy.schema.json` has it.
+pub fn policy_schema_json() -> String {
+    written(&schema_of::<PolicyShape>())
+}
+
+fn schema_of<S: JsonSchema>() -> Value {
+    let mut schema = SchemaSettings::draft07().into_generator().into_root_schema_for::<S>();
+    without_null(&mut schema);
+    schema.to_value()
+}
+
+fn written(schema: &Value) -> String {
+    let mut text = serde_json::to_string_pretty(&sorted(schema)).expect("a JSON value can be written");
     text.push('\n');
     text
 }
@@ -126,12 +139,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_committed_schema_is_current() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scenarios/schema/scenario.schema.json");
-        let committed = std::fs::read_to_string(path).unwrap();
-        assert!(
-            committed == schema_json(),
-            "scenarios/schema/scenario.schema.json is stale: write `loadgen schema` there"
-        );
+    fn the_committed_schemas_are_current() {
+        let check = |kind: &str, current: String| {
+            let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scenarios/schema");
+            let committed = std::fs::read_to_string(format!("{folder}/{kind}.schema.json")).unwrap();
+            let cure =
+                format!("scenarios/schema/{kind}.schema.json is stale: write `loadgen schema {kind}` there");
+            assert!(committed == current, "{cure}");
+        };
+        check("scenario", schema_json());
+        check("policy", policy_schema_json());
     }
 }

@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 
 use crate::scalar::{
-    AnyJson, ArrivalsWord, BytesText, Count, DurationText, ExecutorWord, Flag, Integer, MaxVus, OverloadWord,
-    PacingWord, PercentText, RateText, ScalarText, StatusText, Strings, ThinkText, Threads, TimeLimitText,
+    AnyJson, ArrivalsWord, BytesText, Count, DurationText, ExecutorWord, Flag, Integer, MaxVus,
+    OnWorkerLossWord, OverloadWord, PacingWord, PercentText, RateText, RejoinWord, ScalarText, StatusText,
+    Strings, ThinkText, Threads, TimeLimitText,
 };
 
 /// An object of the file: what it is called in messages, and its keys.
@@ -65,6 +66,35 @@ shapes! {
         seed: Option<Integer>,
         /// Where the result goes. Default: a new folder below `loadgen-results`.
         out: Option<String>,
+        /// What happens to a run over many workers when some are lost or come.
+        options: Option<OptionsShape>,
+    }
+
+    /// A loadgen policy file: what whoever makes load on a machine may do. What it does not mention is allowed.
+    #[schemars(title = "loadgen policy")]
+    PolicyShape("a policy file") {
+        /// Where load may go beside this machine itself: addresses, networks (`10.0.0.0/8`) and hosts, each perhaps with
+        /// a port (`staging.example:443`).
+        allow_targets: Option<Vec<String>>,
+        /// The most iterations started per time, of all scenarios of a run together: `5000/s`. Load without an arrival
+        /// rate is refused.
+        max_rate: Option<RateText>,
+        /// The names of the environment variables that `${secret.NAME}` may stand for.
+        allow_secrets: Option<Vec<String>>,
+    }
+
+    /// What happens to a run over many workers when some are lost or come. Not part of the test: in no scenario digest.
+    OptionsShape("options") {
+        /// What becomes of a lost worker's share: the others carry it (`redistribute`), nobody does (`continue`), or the
+        /// run ends (`fail`). Default: `redistribute`.
+        on_worker_loss: Option<OnWorkerLossWord>,
+        /// The part of the run's workers, by weight, that may be lost; more end it. Default: 100%, as long as one is left.
+        max_lost: Option<PercentText>,
+        /// Whether a worker may come to a run under way, for the first time or again: `next_revision` or `never`. Default:
+        /// `next_revision`.
+        rejoin: Option<RejoinWord>,
+        /// Whether a run that lost a worker may pass. Default: false.
+        allow_degraded: Option<Flag>,
     }
 
     /// Where requests go and how connections to it are made.

@@ -10,7 +10,7 @@ use metrics::Threshold;
 use plan::{Arrivals, Overload, StatusSet, TextMatch};
 use units::{Nanos, Rate};
 
-use crate::{BaseUrl, Json, StepUrl, Text, VerdictBounds};
+use crate::{BaseUrl, Json, LossPolicy, StepUrl, Text, VerdictBounds};
 
 /// Everything one file describes.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,11 +42,13 @@ pub struct RunOptions {
     pub seed: u64,
     /// Where the result goes; `None` for a new folder below `loadgen-results`.
     pub out: Option<String>,
+    /// What happens when workers are lost or come.
+    pub loss: LossPolicy,
 }
 
 impl Default for RunOptions {
     fn default() -> Self {
-        Self { pacing: Pacing::Balanced, threads: None, seed: 0, out: None }
+        Self { pacing: Pacing::Balanced, threads: None, seed: 0, out: None, loss: LossPolicy::default() }
     }
 }
 

@@ -208,6 +208,10 @@ diagnosed! {
     a_share_without_sign: root("verdict: { invalid: { own_faults: 0.1 } }");
     a_share_above_the_whole: root("verdict: { invalid: { throttled: 150% } }");
     a_share_that_is_none: root("verdict: { invalid: { throttled: little } }");
+    an_unknown_policy_on_losses: root("options: { on_worker_loss: ignore }");
+    a_loss_without_sign: root("options: { max_lost: 0.5 }");
+    an_unknown_rejoin: root("options: { rejoin: always }");
+    an_option_that_is_none: root("options: { pacing: precise }");
     an_unknown_metric: root("thresholds: { respons_time: \"p(99) < 1s\" }");
     a_threshold_on_an_unknown_scenario: root("thresholds: { \"response_time{scenario:b}\": \"p(99) < 1s\" }");
     a_threshold_on_an_unknown_tag: root("thresholds: { \"response_time{team:shop}\": \"p(99) < 1s\" }");

@@ -2,12 +2,15 @@ use std::collections::BTreeMap;
 
 use control::FileContent;
 use plan::{
-    Encoding, LoadModel, OriginId, Program, ScenarioPlan, Seed, Share, StatusSet, Step, StepId, TemplatePart,
+    Encoding, LoadModel, OriginId, Program, RequestPlan, Revision, ScenarioPlan, Seed, Share, StatusSet,
+    Step, StepId, Template, TemplatePart,
 };
 use units::Nanos;
 use uuid::Uuid;
 
 use super::*;
+use crate::limits::LoadLimits;
+use crate::secrets::AllowedSecrets;
 
 fn plan(body: ScenarioBody) -> RunPlan {
     RunPlan {
@@ -63,9 +66,9 @@ fn every_secret_that_is_not_set_is_named_once() {
         step: StepId(0),
         origin: OriginId(0),
         method: "GET".into(),
-        path: secret("LOADGEN_TEST_NOT_SET_B"),
-        headers: vec![("a".into(), secret("LOADGEN_TEST_NOT_SET_A")), ("p".into(), secret("PATH"))],
-        body: secret("LOADGEN_TEST_NOT_SET_B"),
+        path: secret("TEST_NOT_SET_B"),
+        headers: vec![("a".into(), secret("TEST_NOT_SET_A")), ("p".into(), secret("PATH"))],
+        body: secret("TEST_NOT_SET_B"),
         timeout: Nanos::SECOND,
         expected: StatusSet::success(),
         checks: Vec::new(),
@@ -73,9 +76,8 @@ fn every_secret_that_is_not_set_is_named_once() {
     let line = |name: &str| {
         format!("the secret `{name}` is not set; set the environment variable {name} where the load is made")
     };
-    let expected = [line("LOADGEN_TEST_NOT_SET_A"), line("LOADGEN_TEST_NOT_SET_B")];
+    let expected = [line("TEST_NOT_SET_A"), line("TEST_NOT_SET_B")];
     assert_eq!(missing_secrets(&plan), expected, "PATH is always set");
-    assert!(Environment.secret("A=B").is_none() && Environment.secret("").is_none());
 }
 
 #[test]
@@ -96,14 +98,20 @@ fn options() -> WorkerOptions {
         id: control::WorkerId::new("w"),
         tasks: TaskRegistry::default(),
         target_threads: None,
+        pin: true,
+        limits: LoadLimits::default(),
     }
+}
+
+fn prepare(request: &Prepare, options: &WorkerOptions) -> Result<Ready, Refusal> {
+    super::prepare(request, options, &Lease::forever(), &Watcher::nobody())
 }
 
 fn request(document: &str) -> Prepare {
     Prepare {
         document: document.into(),
         files: vec![FileContent { path: "unused".into(), bytes: Arc::from(&b"x"[..]) }],
-        share: Share::whole(),
+        revision: Revision::first(Share::whole()),
         threads: Some(2),
         preflight: false,
     }
@@ -146,8 +154,42 @@ fn what_makes_no_sense_is_refused() {
     let many = Prepare { threads: Some(5_000), ..request(&document("1")) };
     assert_eq!(refusal(&many), "5000 engine threads are wanted; 1 to 1024 are possible");
     let share = Share { index: 3, ..Share::whole() };
-    let stranger = Prepare { share, ..request(&document("1")) };
-    assert_eq!(refusal(&stranger), "share 3 does not exist; there are 1");
+    let stranger = Prepare { revision: Revision::first(share), ..request(&document("1")) };
+    assert_eq!(refusal(&stranger), "cannot deal the run: share 3 does not exist; there are 1");
     let preflight = Prepare { preflight: true, ..request(&document("1")) };
     assert!(refusal(&preflight).starts_with("target http://127.0.0.1:9: "));
+}
+
+#[test]
+fn a_rate_above_the_workers_ceiling_is_forbidden() {
+    let limits = |rate: &str| LoadLimits { max_rate: Some(rate.parse().unwrap()), ..LoadLimits::default() };
+    let with = |rate| prepare(&request(&document("7")), &WorkerOptions { limits: limits(rate), ..options() });
+    assert!(with("10/s").is_ok());
+    match with("9/s") {
+        Err(Refusal::Forbidden(lines)) => assert!(lines[0].contains("9/s"), "{lines:?}"),
+        Err(other) => panic!("{other:?}"),
+        Ok(_) => panic!("it was accepted"),
+    }
+}
+
+#[test]
+fn threads_are_pinned_only_if_that_is_wanted() {
+    let options = WorkerOptions { pin: false, ..options() };
+    let ready =
+        prepare(&request(&document("7")), &options).map_err(|refusal| format!("{refusal:?}")).unwrap();
+    assert!(ready.threads.iter().all(|thread| thread.cpu.is_none()));
+}
+
+#[test]
+fn a_secret_that_the_worker_does_not_hand_out_is_forbidden_and_not_said_to_be_missing() {
+    let document =
+        document("7").replace(r#""get": "/""#, r#""get": "/", "headers": {"a": "${secret.PATH}"}"#);
+    let with = |limits| prepare(&request(&document), &WorkerOptions { limits, ..options() });
+    assert!(with(LoadLimits::default()).is_ok());
+    let nothing = AllowedSecrets::Only(std::collections::BTreeSet::new());
+    match with(LoadLimits { secrets: nothing, ..LoadLimits::default() }) {
+        Err(Refusal::Forbidden(lines)) => assert!(lines[0].contains("`--allow-secret PATH`"), "{lines:?}"),
+        Err(other) => panic!("{other:?}"),
+        Ok(_) => panic!("it was accepted"),
+    }
 }

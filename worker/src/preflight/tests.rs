@@ -125,10 +125,24 @@ fn an_origin_that_does_not_listen_is_named_with_its_cure() {
     let gone = TcpListener::bind("127.0.0.1:0").unwrap();
     let (port, closed) = (listening.local_addr().unwrap().port(), gone.local_addr().unwrap().port());
     drop(gone);
-    let lines = unreachable_origins(&[origin_at(port), origin_at(closed)]);
+    let found = |origins: &[Origin]| probe_origins(origins, &TargetPolicy::unrestricted()).unreachable;
+    let lines = found(&[origin_at(port), origin_at(closed)]);
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].starts_with(&format!("target http://127.0.0.1:{closed}: ")), "{lines:?}");
     assert!(lines[0].contains("refused") && lines[0].contains("--no-preflight"), "{lines:?}");
-    let ipv6 = unreachable_origins(&[Origin { host: "::1".into(), ..origin_at(closed) }]);
+    let ipv6 = found(&[Origin { host: "::1".into(), ..origin_at(closed) }]);
     assert!(ipv6[0].starts_with(&format!("target http://[::1]:{closed}: ")), "{ipv6:?}");
+}
+
+#[test]
+fn a_target_that_the_policy_forbids_is_named_with_the_flag_that_allows_it() {
+    let policy = TargetPolicy::loopback_only();
+    // An address of documentation (RFC 5737): nothing is sent there.
+    let elsewhere = Origin { host: "192.0.2.7".into(), ..origin_at(80) };
+    let lines = forbidden_addresses(&[origin_at(80), elsewhere.clone()], &policy);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].contains("192.0.2.7:80") && lines[0].contains("--allow-target 192.0.2.7"), "{lines:?}");
+    assert_eq!(probe_origins(&[elsewhere], &policy).forbidden.len(), 1);
+    let named = Origin { host: "target.test".into(), ..origin_at(80) };
+    assert!(forbidden_addresses(&[named], &policy).is_empty(), "a name is judged by what it stands for");
 }

@@ -1,6 +1,10 @@
 //! A run as a list of events, with time by hand.
 
-use control::HostFacts;
+mod revisions;
+
+use control::{Ack, Fact, Prepare, SessionId, WorkerHealth, WorkerId};
+use engine::ThreadReport;
+use plan::{Revision, Share};
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -10,8 +14,12 @@ use super::*;
 struct Play {
     session: Session,
     commands: u64,
+    /// What the session last said it applied.
+    applied: u64,
     now: Timestamp,
     facts: Vec<Fact>,
+    /// The numbers of facts that were said before.
+    again: Vec<u64>,
     done: Vec<String>,
 }
 
@@ -33,12 +41,13 @@ fn at(millis: u64) -> Timestamp {
 
 impl Play {
     fn new() -> Self {
-        let info = WorkerInfo { version: "1".into(), host: HostFacts::default() };
-        let mut out = Vec::new();
-        let session = Session::new(run_id(), WorkerId::new("w"), info, &mut out);
-        let mut play = Self { session, commands: 0, now: at(0), facts: Vec::new(), done: Vec::new() };
-        play.take(out);
-        play
+        let session = Session::new(Author {
+            run_id: run_id(),
+            worker: WorkerId::new("w"),
+            session: SessionId(Uuid::from_u128(9)),
+        });
+        let (facts, again, done) = (Vec::new(), Vec::new(), Vec::new());
+        Self { session, commands: 0, applied: 0, now: at(0), facts, again, done }
     }
 
     /// A session whose `threads` engine threads wait for the start.
@@ -62,16 +71,30 @@ impl Play {
     fn take(&mut self, out: Vec<Output>) {
         for output in out {
             self.done.push(match output {
+                Output::Applied(through) => {
+                    self.applied = through.0;
+                    continue;
+                }
                 Output::Fact(fact) => {
                     let text = format!("{}:{}", fact.seq, name(&fact.body));
+                    let is_new = self.facts.iter().all(|known| known.seq < fact.seq);
+                    let seq = fact.seq;
                     self.facts.push(*fact);
+                    if !is_new {
+                        self.again.push(seq);
+                        continue;
+                    }
                     text
                 }
                 Output::Prepare(_) => "prepare".into(),
                 Output::Launch => "launch".into(),
                 Output::Order(Order::StartAt(start)) => format!("start at {}", millis(start)),
                 Output::Order(Order::Drain { until }) => format!("drain until {}", millis(until)),
+                Output::Order(Order::Leave { until }) => format!("leave until {}", millis(until)),
                 Output::Order(Order::Cancel) => "cancel".into(),
+                Output::Order(Order::Revise(_)) => unreachable!("the host orders it"),
+                Output::Revise(revision) => format!("revise {}", revision.share.revision),
+                Output::Once { task, .. } => format!("once {task}"),
                 Output::Begin => "begin".into(),
                 Output::Close => "close".into(),
             });
@@ -91,14 +114,16 @@ impl Play {
 
     fn command(&mut self, body: CommandBody) {
         self.commands += 1;
-        self.input(Input::Command(Command { run_id: run_id(), id: CommandId(self.commands), body }));
+        let (run_id, epoch) = (run_id(), Epoch(3));
+        self.input(Input::Command(Command { run_id, epoch, id: CommandId(self.commands), body }));
+        assert_eq!(self.applied, self.commands);
     }
 
     fn prepare(&mut self) {
         self.command(CommandBody::Prepare(Box::new(Prepare {
             document: String::new(),
             files: Vec::new(),
-            share: plan::Share::whole(),
+            revision: Revision::first(Share::whole()),
             threads: None,
             preflight: true,
         })));
@@ -129,8 +154,8 @@ impl Play {
     }
 
     fn ack_all(&mut self) {
-        let through = self.facts.last().unwrap().seq;
-        self.command(CommandBody::Ack { through });
+        let through = self.facts.iter().map(|fact| fact.seq).max().unwrap_or(0);
+        self.input(Input::Ack(Ack { run_id: run_id(), epoch: Epoch(3), through }));
     }
 }
 
@@ -140,28 +165,29 @@ fn millis(instant: Timestamp) -> u64 {
 
 fn name(body: &FactBody) -> &'static str {
     match body {
-        FactBody::Joined(_) => "joined",
         FactBody::Prepared(_) => "prepared",
         FactBody::Refused(_) => "refused",
         FactBody::Started { .. } => "started",
+        FactBody::Revised { .. } => "revised",
+        FactBody::Once { .. } => "once",
         FactBody::Measured(_) => "measured",
         FactBody::Final(_) => "final",
     }
 }
 
 #[test]
-fn a_run_goes_from_joining_to_its_last_word() {
+fn a_run_goes_from_its_first_command_to_its_last_word() {
     let mut play = Play::new();
     play.prepare();
     play.input(Input::Readiness(Ok(prepared(2))));
     play.command(CommandBody::Start { at: at(1_000) });
     assert_eq!(play.session.wake_at(), at(1_000));
     play.tick(999);
-    assert_eq!(play.done(), ["1:joined", "prepare", "launch", "2:prepared", "start at 1000"]);
+    assert_eq!(play.done(), ["prepare", "launch", "1:prepared", "start at 1000"]);
     play.tick(1_001);
-    assert_eq!(play.done(), ["begin", "3:started"]);
+    assert_eq!(play.done(), ["begin", "2:started"]);
     assert!(
-        matches!(play.facts.last().unwrap().body, FactBody::Started { at: start } if start == at(1_001)),
+        matches!(play.facts.last().unwrap().body, FactBody::Started { at: start, .. } if start == at(1_001)),
         "as it was"
     );
     play.end(1, finished(10, 5));
@@ -169,7 +195,7 @@ fn a_run_goes_from_joining_to_its_last_word() {
     play.end(0, finished(30, 15));
     assert_eq!(play.done(), ["close"]);
     play.close(&[(30, 15), (10, 5)]);
-    assert_eq!(play.done(), ["4:final"]);
+    assert_eq!(play.done(), ["3:final"]);
     let last = play.last();
     assert_eq!((last.requests_attempted, last.iterations_started, last.panicked), (40, 20, false));
     assert!(!play.session.is_over(), "the last word is not taken yet");
@@ -177,17 +203,175 @@ fn a_run_goes_from_joining_to_its_last_word() {
     assert!(play.session.is_over());
 }
 
+fn start(id: u64, epoch: u64) -> Command {
+    Command {
+        run_id: run_id(),
+        epoch: Epoch(epoch),
+        id: CommandId(id),
+        body: CommandBody::Start { at: at(50) },
+    }
+}
+
+fn revision(number: u64, effective: u64, weights: &[u32]) -> CommandBody {
+    let share = Share { revision: number, weights: weights.to_vec(), index: 0 };
+    CommandBody::Revise(Box::new(Revision {
+        effective: Nanos::from_millis(effective),
+        share,
+        amendments: Vec::new(),
+    }))
+}
+
 #[test]
 fn a_command_is_applied_once_and_only_in_its_run() {
     let mut play = Play::ready(1);
-    let start = |run_id, id| Command { run_id, id: CommandId(id), body: CommandBody::Start { at: at(50) } };
-    play.input(Input::Command(start(RunId::new(Uuid::nil()), 2)));
+    let elsewhere = Command { run_id: RunId::new(Uuid::nil()), ..start(2, 3) };
+    play.input(Input::Command(elsewhere));
+    play.input(Input::Ack(Ack { run_id: RunId::new(Uuid::nil()), epoch: Epoch(3), through: 1 }));
     assert_eq!(play.done(), Vec::<String>::new(), "another run");
-    play.input(Input::Command(start(run_id(), 1)));
-    assert_eq!(play.done(), Vec::<String>::new(), "an old command");
-    play.input(Input::Command(start(run_id(), 2)));
-    play.input(Input::Command(start(run_id(), 2)));
+    assert!(!play.session.outbox.is_empty(), "what another run took is not this one's");
+    play.input(Input::Command(start(1, 3)));
+    assert_eq!((play.done(), play.applied), (Vec::new(), 1), "an old command is answered by what is applied");
+    play.input(Input::Command(start(2, 3)));
+    play.input(Input::Command(start(2, 3)));
+    assert_eq!((play.done(), play.applied), (vec!["start at 50".to_owned()], 2));
+}
+
+#[test]
+fn a_command_that_comes_early_is_left_until_those_before_it_came() {
+    let mut play = Play::ready(1);
+    let stop = |id| Command { body: CommandBody::Stop(StopMode::Drain), ..start(id, 3) };
+    play.input(Input::Command(stop(3)));
+    assert_eq!((play.done(), play.applied), (Vec::new(), 1));
+    play.input(Input::Command(start(2, 3)));
+    play.input(Input::Command(stop(3)));
+    assert_eq!(play.done(), ["start at 50", "drain until 2000"]);
+    assert_eq!(play.applied, 3);
+}
+
+#[test]
+fn a_thousand_of_a_thousand_superseded_commands_and_acknowledgements_are_refused() {
+    let mut play = Play::ready(1);
+    let facts = play.facts.len();
+    for number in 0..500 {
+        play.input(Input::Command(start(2 + number % 3, number % 3)));
+        let through = number % 4;
+        play.input(Input::Ack(Ack { run_id: run_id(), epoch: Epoch(number % 3), through }));
+    }
+    assert_eq!(play.session.superseded(), 1_000);
+    assert_eq!((play.done(), play.facts.len(), play.applied), (Vec::new(), facts, 1));
+    assert!(!play.session.outbox.is_empty(), "a stale controller made it forget nothing");
+    // What is in force goes on, and a later life of the controller takes over.
+    play.input(Input::Command(start(2, 4)));
     assert_eq!(play.done(), ["start at 50"]);
+    play.input(Input::Command(start(3, 3)));
+    play.input(Input::Resume(Ack { run_id: run_id(), epoch: Epoch(3), through: 1 }));
+    assert_eq!((play.session.superseded(), play.applied), (1_002, 2));
+    assert!(play.again.is_empty() && !play.session.outbox.is_empty());
+}
+
+#[test]
+fn a_worker_that_wants_to_go_before_the_load_goes_at_once() {
+    let mut play = Play::new();
+    play.prepare();
+    play.input(Input::Withdraw);
+    assert_eq!(play.done(), ["prepare", "1:final"]);
+    assert_eq!(play.last().left_at, Some(Nanos::ZERO));
+}
+
+#[test]
+fn a_worker_whose_lease_ends_drains_and_tells_since_when_it_carries_nothing() {
+    let mut play = Play::running(1);
+    play.tick(9_000);
+    play.done();
+    let departure = Departure { since: at(8_900), drain: StopMode::DRAIN };
+    play.input(Input::Leave(departure));
+    play.input(Input::Leave(departure));
+    assert_eq!(play.done(), ["leave until 11000"], "once");
+    play.command(CommandBody::Stop(StopMode::Drain));
+    assert_eq!(play.done(), Vec::<String>::new(), "no graver");
+    play.command(CommandBody::Stop(StopMode::Cancel));
+    assert_eq!(play.done(), ["cancel"]);
+    play.end(0, finished(7, 7));
+    play.close(&[(7, 7)]);
+    assert_eq!(play.last().left_at, Some(Nanos::from_millis(7_900)));
+    assert!(!play.session.is_over(), "its facts are kept");
+    play.ack_all();
+    assert!(play.session.is_over());
+}
+
+#[test]
+fn a_worker_that_was_stopped_or_is_done_does_not_leave() {
+    let mut play = Play::running(1);
+    play.command(CommandBody::Stop(StopMode::Drain));
+    play.input(Input::Leave(Departure { since: at(1_500), drain: StopMode::DRAIN }));
+    play.end(0, finished(7, 7));
+    play.input(Input::Leave(Departure { since: at(1_500), drain: StopMode::DRAIN }));
+    play.close(&[(7, 7)]);
+    assert_eq!(play.last().left_at, None);
+}
+
+#[test]
+fn what_the_workers_policy_forbids_ends_its_part() {
+    let mut play = Play::running(1);
+    play.command(revision(1, 5_000, &[1]));
+    play.input(Input::Forbidden("too much".into()));
+    assert_eq!(play.done(), ["revise 1", "leave until 3000"]);
+    play.end(0, finished(7, 7));
+    play.close(&[(7, 7)]);
+    assert_eq!(play.last().faults, ["too much"]);
+    assert_eq!(play.last().left_at, Some(Nanos::ZERO));
+}
+
+fn once() -> CommandBody {
+    CommandBody::Once { task: "seed".into() }
+}
+
+#[test]
+fn a_task_is_executed_once_and_what_came_of_it_is_told() {
+    let mut play = Play::new();
+    play.command(once());
+    let command = Command { run_id: run_id(), epoch: Epoch(3), id: CommandId(1), body: once() };
+    play.input(Input::Command(command));
+    assert_eq!(play.done(), ["once seed"], "a repeated command is not a second one");
+    play.input(Input::OnceEnded { command: CommandId(1), failure: None });
+    play.input(Input::OnceEnded { command: CommandId(1), failure: None });
+    assert_eq!(play.done(), ["1:once"]);
+    assert!(!play.session.is_over());
+}
+
+#[test]
+fn a_task_under_way_is_waited_for_but_not_for_ever() {
+    for answers in [true, false] {
+        let mut play = Play::new();
+        play.command(once());
+        play.command(CommandBody::Stop(StopMode::Drain));
+        assert_eq!(play.done(), ["once seed", "drain until 2000"]);
+        play.command(once());
+        assert_eq!(play.done(), ["1:once"], "not executed");
+        if answers {
+            play.input(Input::OnceEnded { command: CommandId(1), failure: None });
+        } else {
+            play.ack_all();
+            play.tick(3_500);
+        }
+        assert_eq!(play.done(), ["2:once", "close"]);
+        let FactBody::Once { failure, .. } = &play.facts.last().unwrap().body else { panic!() };
+        assert_eq!(failure.is_none(), answers);
+        play.close(&[]);
+        assert_eq!(play.done(), ["3:final"]);
+    }
+}
+
+#[test]
+fn facts_that_nobody_takes_are_said_again() {
+    let mut play = Play::ready(1);
+    play.tick(1_999);
+    assert_eq!(play.session.wake_at(), at(2_000));
+    assert!(play.again.is_empty());
+    play.tick(2_000);
+    assert_eq!(play.again, [1]);
+    play.input(Input::Resume(Ack { run_id: run_id(), epoch: Epoch(3), through: 0 }));
+    assert_eq!(play.again, [1, 1], "on a new stream at once");
 }
 
 #[test]
@@ -195,7 +379,7 @@ fn a_refusal_ends_the_session_once_it_is_taken() {
     let mut play = Play::new();
     play.prepare();
     play.input(Input::Readiness(Err(Refusal::Impossible(vec!["no".into()]))));
-    assert_eq!(play.done(), ["1:joined", "prepare", "2:refused"]);
+    assert_eq!(play.done(), ["prepare", "1:refused"]);
     assert!(!play.session.is_over());
     play.ack_all();
     assert!(play.session.is_over());
@@ -205,11 +389,11 @@ fn a_refusal_ends_the_session_once_it_is_taken() {
 fn a_stop_before_there_are_threads_is_answered_at_once() {
     let mut idle = Play::new();
     idle.command(CommandBody::Stop(StopMode::Drain));
-    assert_eq!(idle.done(), ["1:joined", "2:final"]);
+    assert_eq!(idle.done(), ["1:final"]);
     let mut preparing = Play::new();
     preparing.prepare();
     preparing.command(CommandBody::Stop(StopMode::Drain));
-    assert_eq!(preparing.done(), ["1:joined", "prepare", "2:final"]);
+    assert_eq!(preparing.done(), ["prepare", "1:final"]);
     preparing.input(Input::Readiness(Ok(prepared(1))));
     assert_eq!(preparing.done(), Vec::<String>::new(), "nothing is launched any more");
 }
@@ -242,6 +426,20 @@ fn a_late_cancel_does_not_put_the_end_off() {
 }
 
 #[test]
+fn a_start_that_comes_while_a_newcomer_prepares_waits_for_that() {
+    let mut play = Play::new();
+    play.prepare();
+    // Slot 0 was long ago: the run is under way.
+    play.command(CommandBody::Start { at: at(0) });
+    play.tick(700);
+    assert!(!play.session.is_running());
+    play.input(Input::Readiness(Ok(prepared(1))));
+    assert!(play.done.contains(&"start at 0".to_owned()), "{:?}", play.done);
+    assert!(play.facts.iter().any(|fact| matches!(fact.body, FactBody::Started { .. })));
+    assert!(play.session.is_running());
+}
+
+#[test]
 fn a_stop_before_the_first_slot_ends_without_a_start() {
     for armed in [false, true] {
         let mut play = Play::ready(1);
@@ -271,7 +469,7 @@ fn a_thread_that_does_not_end_is_given_up_and_counted_by_its_records() {
     assert_eq!((last.requests_attempted, last.iterations_started), (109, 54));
     assert_eq!(last.faults, ["engine thread 1 did not end in time after it was told to"]);
     play.end(1, finished(1, 1));
-    assert_eq!(play.done(), ["4:final"], "too late to be said");
+    assert_eq!(play.done(), ["3:final"], "too late to be said");
 }
 
 #[test]
@@ -312,7 +510,7 @@ fn a_start_in_the_past_begins_at_once() {
     let mut play = Play::ready(1);
     play.now = at(70);
     play.command(CommandBody::Start { at: at(50) });
-    assert_eq!(play.done(), ["start at 50", "begin", "3:started"]);
+    assert_eq!(play.done(), ["start at 50", "begin", "2:started"]);
 }
 
 proptest! {

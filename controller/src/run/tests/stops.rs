@@ -6,29 +6,28 @@ use super::*;
 fn sealed_after_a_stop(mut bench: Bench, load_was_ordered: bool) -> SealedRun {
     let budget = bench.spec.limits.stop;
     let stopped_at = bench.now;
-    bench.input(Input::Stop);
+    bench.stop(StopMode::Drain);
     bench.pass(budget.drain + budget.after_drain());
     let sealed = bench.sealed();
     assert!(sealed.sealed_at <= stopped_at + budget.drain + budget.after_drain());
     assert_eq!(sealed.stopped_at, Some(stopped_at));
-    assert!(matches!(kinds(&sealed)[0], IncidentKind::Stopped));
+    assert!(matches!(kinds(&sealed)[0], IncidentKind::Stopped { .. }));
     let expected = if load_was_ordered { Some(&SessionEnd::Lost) } else { Some(&SessionEnd::Dismissed) };
     assert_eq!(sealed.sessions[0].end.as_ref(), expected);
-    assert_eq!(conditions(&sealed).contains(&Condition::InternalError), load_was_ordered);
+    assert_eq!(conditions(&sealed).contains(&Condition::WorkersLost), load_was_ordered);
     sealed
 }
 
 #[test]
 fn a_signal_ends_a_run_in_time_in_every_state_even_if_the_worker_is_silent() {
-    let created = Bench::new(&["a"]);
-    sealed_after_a_stop(created, false);
-
-    let mut preparing = Bench::new(&["a"]);
-    preparing.fact(0, FactBody::Joined(Box::new(info())));
+    let preparing = Bench::new(&["a"]);
     sealed_after_a_stop(preparing, false);
 
+    let mut once = Bench::of(RunSpec { once: Some("seed".to_owned()), ..spec(&["a"]) });
+    once.ready(0);
+    sealed_after_a_stop(once, false);
+
     let mut arming = Bench::new(&["a"]);
-    arming.fact(0, FactBody::Joined(Box::new(info())));
     arming.ready(0);
     sealed_after_a_stop(arming, true);
 
@@ -48,7 +47,7 @@ fn a_signal_ends_a_run_in_time_in_every_state_even_if_the_worker_is_silent() {
 fn a_signal_lets_what_is_in_flight_end() {
     let mut bench = Bench::running();
     bench.measured(0, 0, &[(0, OK), (1, Fate::Cancelled)]);
-    bench.input(Input::Stop);
+    bench.stop(StopMode::Drain);
     assert_eq!(bench.stops(), [StopMode::Drain]);
     bench.pass(Nanos::from_millis(400));
     assert!(bench.stops().is_empty());
@@ -62,7 +61,7 @@ fn a_signal_lets_what_is_in_flight_end() {
 #[test]
 fn what_is_in_flight_is_cancelled_when_the_drain_takes_too_long() {
     let mut bench = Bench::running();
-    bench.input(Input::Stop);
+    bench.stop(StopMode::Drain);
     bench.commands();
     bench.pass(bench.spec.limits.stop.drain);
     assert_eq!(bench.stops(), [StopMode::Cancel]);
@@ -71,25 +70,29 @@ fn what_is_in_flight_is_cancelled_when_the_drain_takes_too_long() {
 #[test]
 fn a_second_signal_cancels_what_is_in_flight_at_once() {
     let mut bench = Bench::running();
-    bench.input(Input::Stop);
+    bench.stop(StopMode::Drain);
     bench.pass(Nanos::from_millis(300));
-    bench.input(Input::Stop);
+    bench.stop(StopMode::Cancel);
     assert_eq!(bench.stops(), [StopMode::Drain, StopMode::Cancel]);
     // Whoever is still silent then is not waited for any longer than after the drain's own end.
     bench.pass(bench.spec.limits.stop.after_drain());
     let sealed = bench.sealed();
-    assert_eq!(kinds(&sealed)[..2], [&IncidentKind::Stopped, &IncidentKind::Cancelled]);
+    let texts: Vec<String> = kinds(&sealed).iter().map(ToString::to_string).collect();
+    assert_eq!(texts[0], "a signal stopped the run; what is in flight may end");
+    assert_eq!(texts[1], "a second signal cancelled what was in flight");
 }
 
 #[test]
 fn further_signals_change_nothing() {
     let mut bench = Bench::running();
-    for _ in 0..2 {
-        bench.input(Input::Stop);
+    for mode in [StopMode::Drain, StopMode::Cancel] {
+        bench.stop(mode);
     }
     bench.commands();
     let wake_at = bench.machine.wake_at();
-    bench.input(Input::Stop);
+    for mode in [StopMode::Cancel, StopMode::Drain] {
+        bench.stop(mode);
+    }
     assert!(bench.commands().is_empty());
     assert_eq!(bench.machine.wake_at(), wake_at);
 }
@@ -105,4 +108,14 @@ fn graceful_stop_bounds_the_drain_of_a_natural_end() {
     bench.pass(bench.spec.limits.collect);
     let sealed = bench.sealed();
     assert!(matches!(kinds(&sealed)[..], [IncidentKind::Lost { .. }]));
+}
+
+#[test]
+fn who_stops_a_run_is_named() {
+    let mut bench = Bench::running();
+    bench.input(Input::Stop { mode: StopMode::Drain, by: Actor::new("ci") });
+    bench.ended(0, final_fact(0, 0));
+    let sealed = bench.sealed();
+    assert_eq!(kinds(&sealed)[0].to_string(), "`ci` stopped the run; what is in flight may end");
+    assert_eq!(conditions(&sealed), [Condition::StoppedBySignal]);
 }

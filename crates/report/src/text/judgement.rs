@@ -52,9 +52,12 @@ pub(super) fn verdict(page: &mut Page, result: &ResultFile) {
         }
         let is_news = |fault: &&String| !result.verdict.reasons.iter().any(|reason| reason.contains(*fault));
         for note in worker.notes.iter().chain(worker.faults.iter().filter(is_news)) {
-            bullet(page, "-", note);
+            let of =
+                if result.workers.len() > 1 { format!("worker {}: ", worker.name) } else { String::new() };
+            bullet(page, "-", &format!("{of}{note}"));
         }
-        if let Some(health) = &worker.health {
+        // Several have a table of their own.
+        if let Some(health) = worker.health.as_ref().filter(|_| result.workers.len() == 1) {
             let engine = format!(
                 "engine CPU {} on {} (busiest {}), other threads {}, memory {}",
                 span_us(health.engine_cpu_ms * 1e3),

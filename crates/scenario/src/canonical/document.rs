@@ -9,8 +9,10 @@ use serde::{Serialize, Serializer};
 use units::{Nanos, Rate, Ratio};
 
 use super::step::StepDocument;
+use crate::loss::{self, OnWorkerLoss, Rejoin};
 use crate::{
-    Body, Load, LoadStage, OpenLoad, Pacing, Scenario, Target, Text, TextPart, Tls, VerdictBounds, Workload,
+    Body, Load, LoadStage, LossPolicy, OpenLoad, Pacing, Scenario, Target, Text, TextPart, Tls,
+    VerdictBounds, Workload,
 };
 
 /// Which parts are written.
@@ -18,7 +20,7 @@ use crate::{
 pub(super) enum Form {
     /// Everything.
     Whole,
-    /// What makes the test: no name of the run, base URL, tags, names of secrets, output.
+    /// What makes the test: no name of the run, base URL, tags, names of secrets, output, policy on losses.
     Test,
 }
 
@@ -59,6 +61,9 @@ impl Serialize for FileDocument<'_> {
             && let Some(out) = &options.out
         {
             map.serialize_entry("out", &Escaped(out))?;
+        }
+        if form == Form::Whole {
+            map.serialize_entry("options", &Loss(&options.loss))?;
         }
         map.end()
     }
@@ -345,6 +350,20 @@ impl Serialize for Verdict<'_> {
         let mut map = serializer.serialize_map(Some(2))?;
         map.serialize_entry("suspect", &Pairs(&suspect))?;
         map.serialize_entry("invalid", &Pairs(&invalid))?;
+        map.end()
+    }
+}
+
+struct Loss<'a>(&'a LossPolicy);
+
+impl Serialize for Loss<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let LossPolicy { on_worker_loss, max_lost, rejoin, allow_degraded } = self.0;
+        let mut map = serializer.serialize_map(Some(4))?;
+        map.serialize_entry("on_worker_loss", loss::word(&OnWorkerLoss::WORDS, on_worker_loss))?;
+        map.serialize_entry("max_lost", &percent(*max_lost))?;
+        map.serialize_entry("rejoin", loss::word(&Rejoin::WORDS, rejoin))?;
+        map.serialize_entry("allow_degraded", allow_degraded)?;
         map.end()
     }
 }

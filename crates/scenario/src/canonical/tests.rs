@@ -28,6 +28,7 @@ pacing: precise
 threads: 3
 seed: 18446744073709551615
 out: result.json
+options: { on_worker_loss: continue, max_lost: 33.5%, rejoin: never, allow_degraded: true }
 verdict: { suspect: { dispatch_lag_p99: 2ms, thread_busy: 99.9999% }, invalid: { throttled: 0.0001% } }
 scenarios:
   z-open:
@@ -132,6 +133,10 @@ fn the_scenario_digest_tells_tests_apart_and_nothing_else() {
     same_test("secret.TOKEN", "secret.OTHER");
     same_test("out: result.json", "out: other.json");
     same_test("name: \"every", "name: \"each");
+    same_test("on_worker_loss: continue", "on_worker_loss: fail");
+    same_test("max_lost: 33.5%", "max_lost: 50%");
+    same_test("rejoin: never", "rejoin: next_revision");
+    same_test("allow_degraded: true", "allow_degraded: false");
     let other_test = |from: &str, to: &str| {
         assert!(EVERYTHING.contains(from), "{from}");
         let (other_scenario, other_config) = digests(&EVERYTHING.replace(from, to));

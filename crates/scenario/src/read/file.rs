@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Reader;
 use crate::document::{Kind, Node};
 use crate::shape::FileShape;
-use crate::{Pacing, RunOptions, Scenario, Span, Target, VerdictBounds, Workload, limits, names};
+use crate::{Scenario, Span, Target, VerdictBounds, Workload, limits, names};
 
 impl Reader<'_> {
     /// Reads the whole file.
@@ -43,7 +43,7 @@ impl Reader<'_> {
         };
         let tags = self.optional_or(&fields, "tags", BTreeMap::new(), Self::tags);
         let verdict = self.optional_or(&fields, "verdict", VerdictBounds::default(), Self::verdict);
-        let options = self.options(&fields);
+        let options = self.run_options(&fields);
         // Without a target the scenarios are still read, for the sake of their own problems.
         let base = target.clone().unwrap_or_else(Target::demo);
         let scenarios = match fields.get("scenarios") {
@@ -67,20 +67,6 @@ impl Reader<'_> {
             None => Some(Vec::new()),
         };
         workload.zip(thresholds).map(|(workload, thresholds)| Workload { thresholds, ..workload })
-    }
-
-    /// How the generator runs it.
-    fn options(&mut self, fields: &super::Fields<'_>) -> Option<RunOptions> {
-        let pacing = self.optional_or(fields, "pacing", Pacing::default(), |reader, label, node| {
-            reader.word(label, node, &[("balanced", Pacing::Balanced), ("precise", Pacing::Precise)])
-        });
-        let threads = self.optional_or(fields, "threads", None, |reader, label, node| {
-            reader.count_or_auto(label, node, limits::MAX_THREADS)
-        });
-        let seed =
-            self.optional_or(fields, "seed", 0, |reader, label, node| reader.count(label, node, 0, u64::MAX));
-        let out = self.optional(fields, "out", Self::path);
-        Some(RunOptions { pacing: pacing?, threads: threads?, seed: seed?, out: out? })
     }
 
     /// All scenarios.
