@@ -29,6 +29,8 @@ pub(crate) struct Process {
     pub(crate) label: RunLabel,
     /// The Rust tasks on offer.
     pub(crate) tasks: TaskRegistry,
+    /// How log lines look.
+    pub(crate) log_format: LogFormat,
 }
 
 impl App {
@@ -62,10 +64,20 @@ impl App {
         };
         let json = cli.global.log_format == LogFormat::Json;
         let console = Console::stderr(cli.global.no_color, json);
-        let process = Process { console: console.clone(), label: RunLabel::default(), tasks: self.tasks };
+        let process = Process {
+            console: console.clone(),
+            label: RunLabel::default(),
+            tasks: self.tasks,
+            log_format: cli.global.log_format,
+        };
         let filter = std::env::var(logging::FILTER_VARIABLE).ok().filter(|filter| !filter.is_empty());
-        // Runs of a selftest are not the user's: what matters of them stands in its table.
-        let usual = if matches!(cli.command, Command::Selftest(_)) { "warn" } else { "info" };
+        let usual = match &cli.command {
+            // Runs of a selftest are not the user's: what matters of them stands in its table.
+            Command::Selftest(_) => "warn",
+            Command::Run(args) if args.cluster.workers.is_some() => BESIDE_THE_RUN,
+            Command::Http(args) if args.workers.is_some() => BESIDE_THE_RUN,
+            _ => "info",
+        };
         let filter = filter.as_deref().unwrap_or(usual);
         let outcome = logging::init(&console, cli.global.log_format, filter, process.label.clone())
             .map_err(Failure::invalid)
@@ -102,15 +114,27 @@ pub(crate) fn leave_at_once(console: &Console) -> ! {
     std::process::exit(i32::from(ExitCode::StoppedBySignal.code()))
 }
 
+/// A controller beside the run is no more interesting than its threads.
+const BESIDE_THE_RUN: &str = "info,loadgen_controller=warn";
+
 fn dispatch(process: &Process, command: &Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Run(args) => commands::run::run(process, args),
         Command::Http(args) => commands::http::http(process, args),
+        Command::Controller(args) => commands::controller::controller(process, args),
+        Command::Worker(args) => commands::worker::worker(process, args),
+        Command::Status(args) => commands::status::status(args),
+        Command::Stop(args) => commands::steer::stop(process, args),
+        Command::SetRate(args) => commands::steer::set_rate(process, args),
+        Command::Pause(args) => commands::steer::pause(process, args),
+        Command::Resume(args) => commands::steer::resume(process, args),
+        Command::Drain(args) => commands::steer::drain(process, args),
         Command::Validate(args) => commands::validate::validate(process, args),
         Command::Plan(args) => commands::plan::plan(process, args),
         Command::Schema(args) => commands::schema::schema(args),
         Command::New(args) => commands::new::new(process, args),
         Command::DemoTarget(args) => commands::demo_target::demo_target(process, args),
+        Command::Limits(args) => commands::limits::limits(args),
         Command::Selftest(args) => commands::selftest::selftest(process, args),
         Command::Completions(args) => commands::completions::completions(args),
     }

@@ -3,11 +3,21 @@
 //! Only the form of a value is judged here (a wrong one is a usage error, exit code 2); whether what it names exists
 //! and makes sense is judged where it is used (exit code 104). Start reading at [`Command`].
 
+mod cluster;
+mod daemon;
 mod http;
 mod run;
 mod tools;
 mod value;
 
+pub(crate) use cluster::{
+    ConnectionArgs, DrainArgs, LimitsArgs, PauseArgs, ResumeArgs, SetRateArgs, StatusArgs, StopArgs,
+    TrustArgs, Wanted,
+};
+pub(crate) use daemon::{
+    ApiTokenArgs, CertificateCommand, ControllerArgs, ControllerCommand, JoinTokenArgs, LeaveArg, LimitArg,
+    ProbeArg, RoleArg, ServeArgs, TargetArg, TokenCommand, WorkerArgs,
+};
 pub(crate) use http::HttpArgs;
 pub(crate) use run::{OutputArgs, OutputFormat, RunArgs, WorkloadArgs};
 pub(crate) use tools::{
@@ -25,9 +35,11 @@ Examples:
   loadgen run scenarios/quick_start.yaml          a scenario against the built-in target
   loadgen http http://127.0.0.1:8080/ -r 500/s    one URL, 500 requests a second for 10 s
   loadgen new my.yaml --url http://127.0.0.1:8080 a commented scenario to start from
+  loadgen run my.yaml --workers 3                 over three worker processes
 
-Exit codes: 0 passed, 99 threshold failed, 113 measurement invalid, 105 stopped by a signal, 104 invalid input, \
-2 usage, 1 internal error, 109 panic. The name is printed with the number.")]
+Exit codes: 0 passed, 99 threshold failed, 114 workers lost, 113 measurement invalid, 105 stopped, 117 cluster \
+unavailable, 116 refused by policy, 104 invalid input, 2 usage, 1 internal error, 109 panic. The name is printed with \
+the number.")]
 pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -66,6 +78,22 @@ pub(crate) enum Command {
     Run(Box<RunArgs>),
     /// Load one URL: the same engine and result, without a file
     Http(Box<HttpArgs>),
+    /// Conduct runs over many workers: serve workers, people and CI
+    Controller(Box<ControllerArgs>),
+    /// Make load for a controller
+    Worker(Box<WorkerArgs>),
+    /// Show the workers and runs of a controller
+    Status(StatusArgs),
+    /// End a run on a controller
+    Stop(StopArgs),
+    /// Change the rate of a run on a controller
+    SetRate(SetRateArgs),
+    /// Let a run on a controller stand still
+    Pause(PauseArgs),
+    /// Let a paused run go on
+    Resume(ResumeArgs),
+    /// Let a worker of a controller go
+    Drain(DrainArgs),
     /// Check a scenario file and list every problem at once
     Validate(ValidateArgs),
     /// Show what would be sent when, without sending it
@@ -76,6 +104,8 @@ pub(crate) enum Command {
     New(NewArgs),
     /// Serve the built-in target, whose behaviour is declared, until a signal
     DemoTarget(DemoTargetArgs),
+    /// List how long controller, worker and command line wait for what
+    Limits(LimitsArgs),
     /// Measure this machine's instrument error against known delays
     Selftest(SelftestArgs),
     /// Print the completion script of a shell

@@ -3,12 +3,14 @@
 //! This is the transport and the clock that both lack: it carries commands and facts, tells the time, and asks the
 //! machine again when it wants to be asked.
 
+use std::collections::BTreeMap;
+
 use anyhow::Context as _;
-use control::{Fact, WorkerId};
-use controller::{Input, Output, RunMachine, RunSpec, SealedRun};
+use control::{SessionId, StopMode, WorkerId};
+use controller::{Actor, Input, Output, Peer, RunMachine, RunSpec, SealedRun, WorkerSpec};
 use tokio::sync::mpsc;
 use units::{Clock, MonotonicClock, Nanos};
-use worker::{LocalWorker, WorkerOptions};
+use worker::{LocalWorker, Report, WorkerOptions};
 
 use crate::live::Live;
 use crate::signals::Signals;
@@ -45,24 +47,30 @@ async fn drive(
     live: &mut Live,
 ) -> anyhow::Result<Conducted> {
     let clock = MonotonicClock;
-    let id = options.id.clone();
+    let who = Peer::new(options.id.clone(), SessionId::IN_PROCESS);
     let mut machine = RunMachine::new(clock.now(), spec).context("cannot deal the run to its worker")?;
-    let (sender, mut facts) = mpsc::channel::<Fact>(LocalWorker::MOST_UNACKED);
-    // A fact that nobody takes any more is one after the seal.
-    let worker = LocalWorker::start(options, move |fact| drop(sender.blocking_send(fact)))
+    let (sender, mut reports) = mpsc::channel::<Report>(LocalWorker::MOST_UNACKED);
+    // A report that nobody takes any more is one after the seal.
+    let worker = LocalWorker::start(options, move |report| drop(sender.blocking_send(report)))
         .context("cannot start the worker's thread")?;
     let (mut is_heard, mut has_begun) = (true, false);
+    let mut stops = [StopMode::Drain, StopMode::Cancel].into_iter();
     let mut outputs = Vec::new();
     while !machine.is_sealed() {
         let wait = machine.wake_at().saturating_since(clock.now()).min(LONGEST_SLEEP);
         let input = tokio::select! {
             biased;
-            _ = signals.next() => Input::Stop,
-            fact = facts.recv(), if is_heard => match fact {
-                Some(fact) => Input::Fact(Box::new(fact)),
+            _ = signals.next() => {
+                // The command line leaves at the third one.
+                let mode = stops.next().unwrap_or(StopMode::Cancel);
+                Input::Stop { mode, by: Actor::local() }
+            }
+            report = reports.recv(), if is_heard => match report {
+                Some(Report::Fact(fact)) => Input::Fact(fact),
+                Some(Report::Applied(through)) => Input::Applied { who: who.clone(), through },
                 None => {
                     is_heard = false;
-                    lost(&id)
+                    Input::Lost { who: who.clone(), reason: "its thread ended".to_owned() }
                 }
             },
             () = tokio::time::sleep(wait.into()) => Input::Tick,
@@ -71,13 +79,15 @@ async fn drive(
         for output in outputs.drain(..) {
             match output {
                 Output::Command { command, .. } => worker.command(command),
+                Output::Ack { ack, .. } => worker.ack(ack),
                 Output::Live(view) => {
                     if !std::mem::replace(&mut has_begun, true) {
                         tracing::info!("load started");
                     }
                     live.show(&view);
                 }
-                Output::Sealed => {}
+                // There is one worker, which ends with the run, and nobody else who follows it.
+                Output::Release { .. } | Output::Event(_) | Output::Sealed => {}
             }
         }
     }
@@ -85,8 +95,16 @@ async fn drive(
     Ok(Conducted { sealed: machine.into_sealed(), worker })
 }
 
-fn lost(worker: &WorkerId) -> Input {
-    Input::Lost { worker: worker.clone(), reason: "its thread ended".to_owned() }
+/// The worker of a run in this process.
+pub(crate) fn worker_here(worker: WorkerId) -> WorkerSpec {
+    WorkerSpec {
+        worker,
+        session: SessionId::IN_PROCESS,
+        weight: 1,
+        info: LocalWorker::info(),
+        labels: BTreeMap::new(),
+        rtt: Nanos::ZERO,
+    }
 }
 
 /// The machine may want to sleep forever; a timer cannot.

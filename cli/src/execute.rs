@@ -1,6 +1,8 @@
 //! From a workload to a result: what `run`, `http` and `selftest` share. There is no second path.
 
 mod present;
+mod remote;
+mod workers;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,23 +10,27 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use api::ExitCode;
 use api::result::{Override, ResultFile, Tool};
-use control::{FileContent, Refusal, RunId, WorkerId};
+use control::{Epoch, FileContent, Refusal, RunId, WorkerId};
 use controller::result::{ResultContext, build};
-use controller::{Limits, RunSpec, SealedRun, SessionEnd, WorkerSpec};
+use controller::{Limits, RunSpec, SealedRun, SessionEnd};
 use scenario::{Loaded, Origin, Workload};
 use target::Target;
 use units::{Clock, MonotonicClock, Timestamp};
-use worker::{LocalWorker, WorkerOptions};
+use worker::{LoadLimits, LocalWorker, WorkerOptions};
 
 use crate::app::{Process, leave_at_once};
 use crate::args::OutputArgs;
-use crate::conduct::{Conducted, conduct};
+use crate::conduct::{Conducted, conduct, worker_here};
 use crate::demo;
 use crate::failure::Failure;
 use crate::live::Live;
 use crate::output::{Destination, Output};
+use crate::policy;
 use crate::signals::Signals;
 use crate::source;
+
+pub(crate) use remote::{Attention, Submission, execute_remotely};
+pub(crate) use workers::execute_over_workers;
 
 /// Runs what was loaded, prints its summary, writes its result, and returns the code it ends with.
 pub(crate) fn execute(
@@ -33,8 +39,7 @@ pub(crate) fn execute(
     preflight: bool,
     output: &OutputArgs,
 ) -> Result<ExitCode, Failure> {
-    source::show(&process.console, &loaded.diagnostics);
-    let workload = loaded.workload.as_ref().ok_or_else(Failure::invalid_and_told)?;
+    let workload = checked(process, loaded)?;
     let mut signals = listen(process)?;
     let run = Run::new(process);
     let destination = Destination::of(output.no_out, workload.options.out.as_deref());
@@ -43,9 +48,16 @@ pub(crate) fn execute(
     let mut live = Live::new(process.console.clone(), output.quiet);
     let setup = Setup { run, preflight, target: target::Config::default() };
     let performed = perform(process, loaded, workload, setup, &mut signals, &mut live)?;
-    let shown = present::present(process, &performed.result, &mut place, output);
+    let result = &performed.result;
+    let shown = present::present(process, result, &result.to_json(), &mut place, output);
     performed.end();
     shown
+}
+
+/// What was loaded, if nothing is wrong with it; what is wrong is shown.
+pub(crate) fn checked<'l>(process: &Process, loaded: &'l Loaded) -> Result<&'l Workload, Failure> {
+    source::show(&process.console, &loaded.diagnostics);
+    loaded.workload.as_ref().ok_or_else(Failure::invalid_and_told)
 }
 
 /// A run's name, and the wall clock's time on its labels.
@@ -118,6 +130,7 @@ pub(crate) fn perform(
     live: &mut Live,
 ) -> Result<Performed, Failure> {
     let Setup { run, preflight, target } = setup;
+    let policy = policy::of_this_machine(&process.console)?;
     let mut resolved = workload.clone();
     let target = if workload.uses_demo_target() {
         let target =
@@ -135,43 +148,50 @@ pub(crate) fn perform(
     let worker = WorkerId::new("local");
     let spec = RunSpec {
         run_id: run.id,
+        epoch: Epoch::default(),
         document: resolved.to_canonical_json(),
         files: loaded.files.iter().map(file).collect(),
         plan,
         layout,
-        workers: vec![WorkerSpec { worker: worker.clone(), weight: 1 }],
+        workers: vec![worker_here(worker.clone())],
         threads: workload.options.threads,
         preflight,
         limits: Limits::default(),
+        policy: workload.options.loss,
+        once: None,
+        revisable: false,
     };
     let options = WorkerOptions {
         run_id: run.id,
         id: worker,
         tasks: process.tasks.clone(),
         target_threads: target.is_some().then(|| demo::THREAD_NAMES.to_owned()),
+        pin: true,
+        limits: LoadLimits { file: policy, ..LoadLimits::default() },
     };
     let Conducted { sealed, worker } = conduct(spec, options, signals, live)?;
-    let reasons = impossibilities(&sealed);
-    if !reasons.is_empty() {
-        return Err(Failure::invalid(reasons.join(
-            "
-       ",
-        )));
+    if let Some((code, reasons)) = refusal(&sealed) {
+        return Err(Failure::because(code, reasons));
     }
     let context = ResultContext {
         workload,
         files: &loaded.files,
-        tool: Tool {
-            name: env!("CARGO_PKG_NAME").to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            git: option_env!("LOADGEN_BUILD_COMMIT").map(str::to_owned),
-        },
+        tool: tool(),
         overrides,
         label: &|instant| run.label(instant),
     };
     let result = build(&sealed, &context);
     let is_complete = sealed.sessions.iter().all(controller::Session::is_complete);
     Ok(Performed { result, target, worker, is_complete })
+}
+
+/// This program, as results name it.
+pub(crate) fn tool() -> Tool {
+    Tool {
+        name: env!("CARGO_PKG_NAME").to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        git: option_env!("LOADGEN_BUILD_COMMIT").map(str::to_owned),
+    }
 }
 
 fn listen(process: &Process) -> anyhow::Result<Signals> {
@@ -218,13 +238,17 @@ fn file((path, content): (&str, &scenario::FileContent)) -> FileContent {
     FileContent { path: path.to_owned(), bytes: Arc::clone(&content.bytes) }
 }
 
-/// Why this machine cannot run it.
-fn impossibilities(sealed: &SealedRun) -> Vec<String> {
-    let reasons = sealed.sessions.iter().filter_map(|session| match &session.end {
-        Some(SessionEnd::Refused(Refusal::Impossible(reasons))) => Some(reasons.clone()),
+/// Why this machine cannot or may not run it, one reason a line.
+fn refusal(sealed: &SealedRun) -> Option<(ExitCode, &[String])> {
+    sealed.sessions.iter().find_map(|session| match &session.end {
+        Some(SessionEnd::Refused(Refusal::Impossible(reasons))) => {
+            Some((ExitCode::InvalidInput, &reasons[..]))
+        }
+        Some(SessionEnd::Refused(Refusal::Forbidden(reasons))) => {
+            Some((ExitCode::RefusedByPolicy, &reasons[..]))
+        }
         _ => None,
-    });
-    reasons.flatten().collect()
+    })
 }
 
 /// Set when the program is built, to the commit; a build's environment may still hold it when a run starts.

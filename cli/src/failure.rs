@@ -19,6 +19,17 @@ impl Failure {
         Self { code: ExitCode::InvalidInput, message: message.to_string() }
     }
 
+    /// Something that ends with `code`; `message` says what and how to mend it.
+    pub(crate) fn with(code: ExitCode, message: impl fmt::Display) -> Self {
+        Self { code, message: message.to_string() }
+    }
+
+    /// Something that ends with `code` for `reasons`, each on a line of its own.
+    pub(crate) fn because(code: ExitCode, reasons: &[String]) -> Self {
+        // Under the first one, behind the `error: ` before it.
+        Self { code, message: reasons.join("\n       ") }
+    }
+
     /// Problems that have been shown already.
     pub(crate) fn invalid_and_told() -> Self {
         Self { code: ExitCode::InvalidInput, message: String::new() }

@@ -33,16 +33,22 @@ mod args;
 mod commands;
 mod conduct;
 mod console;
+mod crew;
 mod demo;
 mod execute;
 mod failure;
-
+mod hosted;
 mod live;
+mod local_cluster;
 mod logging;
 mod output;
 mod panics;
+mod policy;
+mod remote;
+mod secrets;
 mod signals;
 mod source;
+mod state;
 
 pub use api::task;
 pub use app::App;

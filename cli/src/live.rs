@@ -3,10 +3,10 @@
 mod bar;
 mod line;
 
-use controller::{LivePhase, LiveView};
+use controller::{LivePhase, LiveTimes, LiveView};
 use report::Palette;
 use report::figures::span_us;
-use units::Nanos;
+use units::{Nanos, Ratio};
 
 use crate::console::Console;
 
@@ -67,7 +67,7 @@ impl Live {
 }
 
 fn log(view: &LiveView) {
-    let us = |of: fn(&controller::LiveTimes) -> metrics::Estimate| {
+    let us = |of: fn(&LiveTimes) -> metrics::Estimate| {
         view.response_time.as_ref().map(|times| of(times).value.as_micros_f64())
     };
     tracing::info!(
@@ -77,6 +77,7 @@ fn log(view: &LiveView) {
         iterations_per_s = view.iterations_per_s,
         requests_per_s = view.requests_per_s,
         vus = view.vus,
+        workers = view.workers,
         requests = view.requests,
         errors = view.errors,
         dropped = view.dropped,
@@ -87,10 +88,44 @@ fn log(view: &LiveView) {
     );
 }
 
+/// What a controller elsewhere tells of a run, as one in this process would.
+pub(crate) fn view_of(look: &api::http::Live, paused: bool) -> LiveView {
+    let us = |us: f64| Nanos::new((us.max(0.0) * 1e3).round() as u64);
+    let time = |time: api::http::LiveTime| match time.at_least {
+        true => metrics::Estimate { value: us(time.value), at_most: None },
+        false => metrics::Estimate::exact(us(time.value)),
+    };
+    LiveView {
+        phase: if look.running { LivePhase::Running } else { LivePhase::Ending },
+        elapsed: Nanos::from_millis(look.elapsed_ms),
+        remaining: Nanos::from_millis(look.remaining_ms),
+        progress: Ratio::new(look.progress),
+        warming_up: look.warming_up,
+        planned_rate: look.planned_per_s,
+        iterations_per_s: look.iterations_per_s,
+        requests_per_s: look.requests_per_s,
+        vus: look.vus,
+        in_flight: look.in_flight,
+        queued: look.queued,
+        requests: look.requests,
+        errors: look.errors,
+        dropped: look.dropped,
+        unsent: look.unsent,
+        paused,
+        workers: look.workers,
+        response_time: look.response_time.map(|times| LiveTimes {
+            p50: time(times.p50_us),
+            p95: time(times.p95_us),
+            p99: time(times.p99_us),
+        }),
+    }
+}
+
 /// What the run is doing, in a word.
 fn phase(view: &LiveView) -> &'static str {
     match view.phase {
         LivePhase::Ending => "ending",
+        LivePhase::Running if view.paused => "paused",
         LivePhase::Running if view.warming_up => "warm-up",
         LivePhase::Running => "running",
     }
@@ -119,7 +154,6 @@ const LINE_EVERY: Nanos = Nanos::from_secs(5);
 
 #[cfg(test)]
 mod sample {
-    use controller::LiveTimes;
     use metrics::Estimate;
     use units::Ratio;
 
@@ -142,6 +176,8 @@ mod sample {
             errors: 2,
             dropped: 0,
             unsent: 0,
+            paused: false,
+            workers: 1,
             response_time: Some(LiveTimes {
                 p50: Estimate::exact(Nanos::from_micros(1_020)),
                 p95: Estimate::exact(Nanos::from_micros(2_000)),

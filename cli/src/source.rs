@@ -12,8 +12,11 @@ use scenario::{
 };
 
 use crate::args::WorkloadArgs;
+use crate::commands::worker::JOIN_TOKEN_VARIABLE;
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::policy::POLICY_VARIABLE;
+use crate::remote::TOKEN_VARIABLE;
 use crate::{execute, logging};
 
 /// Reads the scenario file of `args` with everything that replaces values of it; `out` is the flag of that name.
@@ -44,10 +47,11 @@ pub(crate) fn show(console: &Console, diagnostics: &Diagnostics) {
     }
 }
 
-/// The variables of this process that are text.
+/// The variables of this process that are text, but for our own secrets: no scenario can send them anywhere.
 pub(crate) fn variables() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| ![TOKEN_VARIABLE, JOIN_TOKEN_VARIABLE].contains(&&**name))
 }
 
 /// Access to the files that the scenario at `path` names: below its folder.
@@ -58,7 +62,8 @@ pub(crate) fn files_of(path: &Path) -> impl FileAccess + use<> {
 
 fn overrides(args: &WorkloadArgs, out: Option<&str>) -> Overrides {
     let mut overrides = Overrides::none();
-    overrides.environment(variables(), &[logging::FILTER_VARIABLE, execute::COMMIT_VARIABLE]);
+    overrides
+        .environment(variables(), &[logging::FILTER_VARIABLE, POLICY_VARIABLE, execute::COMMIT_VARIABLE]);
     if let Some(rate) = args.rate {
         overrides.rate("--rate", rate.to_string());
     }
@@ -90,7 +95,7 @@ fn overrides(args: &WorkloadArgs, out: Option<&str>) -> Overrides {
     overrides
 }
 
-/// Reads a scenario file, not much more of it than a scenario may have: what names a device must not fill the memory.
+/// Reads a scenario file.
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let invalid = |error: io::Error| {
         let hint = match error.kind() {
@@ -101,11 +106,19 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
         };
         Failure::invalid(format!("cannot read the scenario file `{}`: {error}{hint}", path.display()))
     };
+    read_awaited(path).map_err(invalid)
+}
+
+/// Reads a document that a person wrote, not much more of it than one may have: what names a device must not fill the
+/// memory, and a pipe that nobody writes to must not hold anybody up.
+///
+/// # Errors
+/// When it cannot be read, or nothing comes.
+pub(crate) fn read_awaited(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     // Not blocking, or opening a pipe that nobody writes to would wait forever. Other files do not know the difference.
     let file = OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path);
-    let file = Awaited(file.map_err(invalid)?);
-    file.take(Source::MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(invalid)?;
+    Awaited(file?).take(Source::MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

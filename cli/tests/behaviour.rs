@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod bad_input;
+mod chaos;
+mod cluster;
 mod engine_threads;
 mod exit_codes;
 mod harness;
@@ -14,6 +16,7 @@ mod logs;
 mod long_plans;
 mod new_file;
 mod output_files;
+mod policy;
 mod quick_start;
 mod run_against_the_target;
 mod rust_tasks;

@@ -176,6 +176,21 @@ impl Running {
         assert!(!timeout.timed_out(), "`{text}` did not come: {seen}");
     }
 
+    /// Waits until stdout holds `text`, and returns all of it so far.
+    #[track_caller]
+    pub(crate) fn wait_for_stdout(&self, text: &str) -> String {
+        let seen = self.stdout.text.lock().unwrap();
+        let (seen, timeout) =
+            self.stdout.more.wait_timeout_while(seen, LIMIT, |seen| !seen.contains(text)).unwrap();
+        assert!(!timeout.timed_out(), "`{text}` did not come: {seen}; {}", self.stderr.text.lock().unwrap());
+        seen.clone()
+    }
+
+    /// The process, to be looked at from outside.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits until stderr holds `text` or the process has ended.
     #[track_caller]
     pub(crate) fn wait_for_stderr_or_end(&mut self, text: &str) {
@@ -202,7 +217,7 @@ impl Running {
     }
 
     #[track_caller]
-    fn wait_within(mut self, limit: Duration) -> Outcome {
+    pub(crate) fn wait_within(mut self, limit: Duration) -> Outcome {
         let ended = wait_until(limit, || self.child.try_wait().unwrap().is_some());
         if !ended {
             // The readers end with it.

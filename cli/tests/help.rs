@@ -12,13 +12,41 @@ fn help_texts() {
     settings.bind(|| {
         let top = place.loadgen(&["--help"]).expect(0);
         insta::assert_snapshot!("loadgen", top.stdout);
-        for sub in
-            ["run", "http", "validate", "plan", "schema", "new", "demo-target", "selftest", "completions"]
-        {
+        for sub in [
+            "run",
+            "http",
+            "controller",
+            "worker",
+            "status",
+            "stop",
+            "set-rate",
+            "pause",
+            "resume",
+            "drain",
+            "validate",
+            "plan",
+            "schema",
+            "new",
+            "demo-target",
+            "limits",
+            "selftest",
+            "completions",
+        ] {
             let help = place.loadgen(&[sub, "--help"]).expect(0);
             assert!(top.stdout.contains(&format!("  {sub} ")), "`loadgen --help` does not list `{sub}`");
             assert!(help.stdout.contains("Examples:"), "`loadgen {sub} --help` has no examples");
             insta::assert_snapshot!(sub, help.stdout);
+        }
+        for words in [
+            &["controller", "token", "join"][..],
+            &["controller", "token", "api"],
+            &["controller", "token", "list"],
+            &["controller", "token", "revoke"],
+            &["controller", "certificate", "revoke"],
+        ] {
+            let help = place.loadgen(&[words, &["--help"]].concat()).expect(0);
+            assert!(help.stdout.contains("Examples:"), "`loadgen {}` has no examples", words.join(" "));
+            insta::assert_snapshot!(words.join("-"), help.stdout);
         }
     });
 }

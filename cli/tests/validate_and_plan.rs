@@ -65,6 +65,55 @@ fn pacing_is_a_flag_of_files_and_of_one_line_runs() {
 }
 
 #[test]
+fn the_shares_of_all_workers_add_up_to_the_plan() {
+    let place = Place::new("plan-shares");
+    place.write("shop.yaml", SHOP);
+    let plan = |flags: &[&str]| {
+        let text =
+            place.loadgen(&[&["plan", "shop.yaml", "--format", "json"], flags].concat()).expect(0).stdout;
+        serde_json::from_str::<Value>(&text).unwrap()
+    };
+    let sum = |list: &Value| list.as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).sum::<u64>();
+    let dealt = plan(&["--workers", "3", "--weights", "1,2,1"]);
+    assert_eq!(dealt["plan_hash"], plan(&[])["plan_hash"], "the plan is the same for any number of workers");
+    for (scenario, shares) in
+        dealt["scenarios"].as_array().unwrap().iter().zip(dealt["shares"]["scenarios"].as_array().unwrap())
+    {
+        for (stage, slots) in scenario["stages"].as_array().unwrap().iter().enumerate() {
+            if let Some(planned) = slots["slots"].as_u64() {
+                assert_eq!(sum(&shares["slots_by_stage"][stage]), planned, "{shares}");
+            }
+        }
+        if let Some(users) = scenario["max_vus"].as_u64() {
+            assert_eq!(sum(&shares["users"]), users, "{shares}");
+        }
+    }
+    let ramp = &dealt["shares"]["scenarios"][1]["slots_by_stage"][1];
+    assert_eq!(*ramp, serde_json::json!([500, 1_000, 500]));
+    let text = place.loadgen(&["plan", "shop.yaml", "--workers", "3"]).expect(0).stdout;
+    insta::assert_snapshot!("shares", text.split_once("\nshares\n").unwrap().1);
+    let wrong = ["plan", "shop.yaml", "--workers", "3", "--weights", "1,2"];
+    assert!(place.loadgen(&wrong).expect(104).stderr.contains("give one for each"));
+    let none = ["plan", "shop.yaml", "--workers", "2", "--weights", "0,0"];
+    assert!(place.loadgen(&none).expect(104).stderr.contains("weight above 0"));
+}
+
+#[test]
+fn limits_are_listed_by_the_names_that_set_them() {
+    let place = Place::new("limits");
+    let text = place.loadgen(&["limits"]).expect(0).stdout;
+    let rows: Vec<Value> =
+        serde_json::from_str(&place.loadgen(&["limits", "--format", "json"]).expect(0).stdout).unwrap();
+    assert!(rows.len() > 15);
+    for row in &rows {
+        assert!(text.contains(row["name"].as_str().unwrap()), "{row}");
+        assert!(row["default_ms"].as_f64().unwrap() > 0.0, "{row}");
+    }
+    let wrong = ["controller", "--state", "state", "--limit", "enroll=5s"];
+    assert!(place.loadgen(&wrong).expect(104).stderr.contains("enrol"));
+}
+
+#[test]
 fn a_plan_is_the_same_text_every_time() {
     let place = Place::new("plan");
     place.write("shop.yaml", SHOP);

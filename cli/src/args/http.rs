@@ -74,6 +74,9 @@ pub(crate) struct HttpArgs {
     /// Skip the checks of handles, ports, memory, names and reachability before the first request
     #[arg(long)]
     pub(crate) no_preflight: bool,
+    /// Start this many worker processes on this machine for the run
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) workers: Option<u32>,
     /// What comes out.
     #[command(flatten)]
     pub(crate) output: OutputArgs,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use units::{Nanos, Rate};
 
+use super::cluster::TrustArgs;
 use super::value::KeyValue;
 
 /// How slots are released.
@@ -32,12 +33,15 @@ Examples:
   loadgen run shop.yaml -e TARGET=http://127.0.0.1:8080 -r 500/s -d 1m
   loadgen run shop.yaml --set scenarios.browse.max_vus=200 --tag build=1234
   loadgen run shop.yaml --quiet --format json > result.json
+  loadgen run shop.yaml --workers 3                          three worker processes on this machine
+  loadgen run shop.yaml --controller https://ctl.test:7401 --api-token-file ci.token --ca ca.pem
 
 Values come from, strongest first: these flags, LOADGEN_... variables (two underscores between levels, for example \
 LOADGEN_SCENARIOS__BROWSE__RATE=5/s), the file, the defaults. `loadgen validate FILE --resolved` shows where each \
 value comes from.
 
-A first Ctrl-C ends the run gently, a second cancels what is in flight, a third leaves at once.")]
+A first Ctrl-C ends the run gently, a second cancels what is in flight, a third leaves at once. The same holds for \
+a run on a controller, which knows what was asked of it also when this process is gone.")]
 pub(crate) struct RunArgs {
     /// What is run.
     #[command(flatten)]
@@ -48,6 +52,39 @@ pub(crate) struct RunArgs {
     /// What comes out.
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+    /// Who makes the load, if not this process.
+    #[command(flatten)]
+    pub(crate) cluster: ClusterRunArgs,
+}
+
+/// Who makes the load of a run, if not this process.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Many workers")]
+pub(crate) struct ClusterRunArgs {
+    /// Start this many worker processes on this machine for the run
+    #[arg(long, value_name = "COUNT", conflicts_with = "controller", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) workers: Option<u32>,
+    /// Submit the run to the controller at this address, and follow it
+    #[arg(long, value_name = "URL")]
+    pub(crate) controller: Option<String>,
+    /// What to trust and who to be.
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
+    /// Begin when this many workers are there; without it with those that are, at least one
+    #[arg(long, value_name = "COUNT", requires = "controller", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) expect_workers: Option<u32>,
+    /// How long to wait for them
+    #[arg(long, value_name = "DURATION", requires = "controller", default_value = "60s")]
+    pub(crate) wait: Nanos,
+    /// Only workers with this label. Repeatable
+    #[arg(long, value_name = "KEY=VALUE", requires = "controller")]
+    pub(crate) worker_label: Vec<KeyValue>,
+    /// Submit the run, print its ID on stdout, and do not follow it
+    #[arg(long, requires = "controller")]
+    pub(crate) detach: bool,
+    /// A name of this submission: the same again, with the same file and flags, is the same run
+    #[arg(long, value_name = "KEY", requires = "controller")]
+    pub(crate) idempotency_key: Option<String>,
 }
 
 /// A scenario file and what replaces values of it.

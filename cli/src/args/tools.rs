@@ -44,6 +44,7 @@ pub(crate) struct ValidateArgs {
 Examples:
   loadgen plan scenarios/quick_start.yaml
   loadgen plan shop.yaml -r 5000/s -d 10m --format json
+  loadgen plan shop.yaml --workers 3 --weights 1,2,1      who of three workers carries what
 
 Nothing is sent and no name is looked up. The scenario digest is equal for equal tests, the plan hash for equal \
 schedules.")]
@@ -51,6 +52,12 @@ pub(crate) struct PlanArgs {
     /// What is planned.
     #[command(flatten)]
     pub(crate) workload: WorkloadArgs,
+    /// Show the shares of this many workers
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=4_096))]
+    pub(crate) workers: Option<u32>,
+    /// Their weights, for example `1,2,1` [default: all alike]
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',', requires = "workers")]
+    pub(crate) weights: Vec<u32>,
     /// How the plan is printed on stdout
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub(crate) format: ListingFormat,
@@ -68,11 +75,12 @@ pub(crate) struct SchemaArgs {
     pub(crate) kind: SchemaKind,
 }
 
-/// Which documents a schema describes: scenario files (draft-07, for editors) or result files.
+/// Which documents a schema describes: scenario and policy files (draft-07, for editors) or result files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum SchemaKind {
     #[default]
     Scenario,
+    Policy,
     Result,
 }
 

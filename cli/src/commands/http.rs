@@ -7,7 +7,7 @@ use scenario::{Environment, FileAccess, Folder, HttpOptions};
 
 use crate::app::Process;
 use crate::args::HttpArgs;
-use crate::execute::execute;
+use crate::execute::{execute, execute_over_workers};
 use crate::failure::Failure;
 use crate::source;
 
@@ -18,7 +18,10 @@ pub(crate) fn http(process: &Process, args: &HttpArgs) -> Result<ExitCode, Failu
     let options = HttpOptions { body: body(args.body.as_deref(), &mut files)?, ..options(args) };
     let environment = Environment::new([], source::variables());
     let loaded = scenario::http_workload(&options, &environment, &mut files);
-    execute(process, &loaded, !args.no_preflight, &args.output)
+    match args.workers {
+        Some(workers) => execute_over_workers(process, &loaded, workers, !args.no_preflight, &args.output),
+        None => execute(process, &loaded, !args.no_preflight, &args.output),
+    }
 }
 
 fn options(args: &HttpArgs) -> HttpOptions {

@@ -1,4 +1,4 @@
-//! `loadgen schema`: the JSON Schema of scenario and result files.
+//! `loadgen schema`: the JSON Schema of scenario, policy and result files.
 
 use anyhow::Context as _;
 use api::ExitCode;
@@ -11,6 +11,7 @@ use crate::failure::Failure;
 pub(crate) fn schema(args: &SchemaArgs) -> Result<ExitCode, Failure> {
     let text = match args.kind {
         SchemaKind::Scenario => scenario::schema_json(),
+        SchemaKind::Policy => scenario::policy_schema_json(),
         SchemaKind::Result => api::result::schema_json(),
     };
     print_to_stdout(&text).context("cannot print the schema")?;

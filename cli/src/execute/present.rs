@@ -10,13 +10,14 @@ use crate::console::print_to_stdout;
 use crate::failure::Failure;
 use crate::output::Output;
 
-/// Prints the summary, writes the result, logs the last line and returns the code the run ends with.
+/// Prints the summary, writes the result (`json` is its text), logs the last line and returns the code the run ends with.
 ///
 /// # Errors
 /// When the result cannot be kept; it is on stdout then.
 pub(super) fn present(
     process: &Process,
     result: &ResultFile,
+    json: &str,
     place: &mut Output,
     output: &OutputArgs,
 ) -> Result<ExitCode, Failure> {
@@ -27,8 +28,7 @@ pub(super) fn present(
     } else {
         tell_code(console, result.exit.name);
     }
-    let json = result.to_json();
-    let kept = keep(&json, place, output.format);
+    let kept = keep(json, place, output.format);
     let path = kept.as_ref().ok().and_then(|path| path.as_ref().map(|path| path.display().to_string()));
     if let Some(path) = &path {
         console.say(&format!("result: {path}"));

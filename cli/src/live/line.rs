@@ -21,6 +21,9 @@ pub(super) fn line(view: &LiveView) -> String {
         line.push_str(&format!(", p50 {}, p99 {}", time(times.p50), time(times.p99)));
     }
     line.push_str(&format!(", {} users", count(view.vus)));
+    if view.workers > 1 {
+        line.push_str(&format!(", {} workers", view.workers));
+    }
     for (name, n) in [("queued", view.queued), ("dropped", view.dropped), ("unsent", view.unsent)] {
         if n > 0 {
             line.push_str(&format!(", {} {name}", count(n)));

@@ -6,6 +6,8 @@ use serde::Serialize;
 use units::Nanos;
 use worker::Demand;
 
+use super::shares::Shares;
+
 /// What would be sent when, and what it takes.
 #[derive(Debug, Serialize)]
 pub(super) struct Forecast {
@@ -21,6 +23,9 @@ pub(super) struct Forecast {
     pub(super) scenarios: Vec<ScenarioForecast>,
     pub(super) slots_per_second: Vec<SlotsInSeconds>,
     pub(super) needs: Needs,
+    /// Who of several workers carries what, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) shares: Option<Shares>,
 }
 
 /// One scenario.
@@ -101,6 +106,7 @@ impl Forecast {
                 .collect(),
             slots_per_second: slots_per_second(plan, duration),
             needs: needs(workload, plan)?,
+            shares: None,
         })
     }
 }

@@ -29,6 +29,9 @@ pub(super) fn text(forecast: &Forecast) -> String {
     if !forecast.slots_per_second.is_empty() {
         text.push_str(&seconds_text(forecast));
     }
+    if let Some(shares) = &forecast.shares {
+        text.push_str(&shares.text());
+    }
     text
 }
 
