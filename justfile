@@ -28,9 +28,10 @@ slow:
 slow-ci:
     cargo test --workspace -- --ignored bounded::
 
-# Rewrites what is generated: schemas and the table of dependencies.
+# Rewrites what is generated: schemas, the protocol's code and the table of dependencies.
 generate:
     cargo xtask schema
+    cargo xtask codegen
     cargo xtask tidy --write
 
 # Time and instructions of the parts.
