@@ -1,6 +1,6 @@
 //! The gRPC services for workers.
 //!
-//! An adapter without state of its own: it checks who calls ([`access`]), turns what comes into messages of `control`,
+//! An adapter without state of its own: it checks who calls (`access.rs`), turns what comes into messages of `control`,
 //! hands them to the cluster by its [`ClusterHandle`], and sends what the cluster says. What is not well-formed or not
 //! the caller's own ends the call or the stream with a typed status and reaches nobody. A panic in a call is an INTERNAL
 //! of that call. Every message has a limit in size, both ways, and every queue one in length.
