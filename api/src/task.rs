@@ -3,6 +3,7 @@
 //! A task takes the place of a scenario's steps: the engine paces its executions, counts them in the same ledgers and
 //! records them in the same series. One value of the task belongs to one virtual user and never leaves its thread.
 
+use std::fmt;
 use std::future::Future;
 
 use units::Timestamp;
@@ -43,6 +44,33 @@ pub struct TaskContext {
     pub iteration: u64,
     /// When the schedule wanted the present execution to start, on the machine's monotonic clock.
     pub intended_start: Timestamp,
+    /// The span of the present execution, to be passed on to the target; `None` where the target is to be told nothing,
+    /// and in `init`.
+    pub traceparent: Option<TraceParent>,
+}
+
+/// A span by its name. Prints as the value of a W3C `traceparent` header.
+///
+/// ```
+/// use loadgen_api::task::TraceParent;
+///
+/// let parent = TraceParent { trace_id: 0x0192_3f4e_8a6b_7c5d_9e0f_1a2b_3c4d_5e6f, parent_id: 7, sampled: true };
+/// assert_eq!(parent.to_string(), "00-01923f4e8a6b7c5d9e0f1a2b3c4d5e6f-0000000000000007-01");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TraceParent {
+    /// The trace, never 0.
+    pub trace_id: u128,
+    /// The span, never 0.
+    pub parent_id: u64,
+    /// Whether the run keeps it, or may yet.
+    pub sampled: bool,
+}
+
+impl fmt::Display for TraceParent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "00-{:032x}-{:016x}-{:02x}", self.trace_id, self.parent_id, u8::from(self.sampled))
+    }
 }
 
 /// A virtual user's life: [`init`](Self::init) once, [`execute`](Self::execute) for every iteration, and

@@ -21,6 +21,7 @@ use crate::schedule::MAX_CATCH_UP;
 use crate::stop::MAX_LISTED;
 use crate::thread::ThreadConfig;
 use crate::timers::Timers;
+use crate::tracer::{Tracer, Tracing};
 use crate::user::{State, User};
 
 /// One engine thread.
@@ -33,6 +34,8 @@ pub(crate) struct Core<P, R, C> {
     pub(crate) lease: Lease,
     pub(crate) protocol: P,
     pub(crate) recorder: R,
+    /// What keeps executions, if anything does.
+    pub(crate) tracing: Option<Tracing>,
     pub(crate) outbox: Outbox,
     pub(crate) timers: Timers,
     pub(crate) users: Vec<User>,
@@ -96,8 +99,16 @@ pub(crate) enum Next {
 }
 
 impl<P: Protocol, R: Record, C: Clock> Core<P, R, C> {
-    pub(crate) fn new(config: &ThreadConfig, protocol: P, recorder: R, clock: C) -> Self {
+    pub(crate) fn new(
+        config: &ThreadConfig,
+        protocol: P,
+        recorder: R,
+        tracer: Option<Tracer>,
+        clock: C,
+    ) -> Self {
         let now = clock.now();
+        let share = &config.course.revision().share;
+        let tracing = tracer.map(|tracer| Tracing::new(tracer, &config.plan, share, config.threads));
         Self {
             clock,
             plan: Arc::clone(&config.plan),
@@ -106,6 +117,7 @@ impl<P: Protocol, R: Record, C: Clock> Core<P, R, C> {
             lease: config.lease.clone(),
             protocol,
             recorder,
+            tracing,
             outbox: Outbox::default(),
             timers: Timers::new(now),
             users: Vec::new(),
@@ -147,6 +159,11 @@ impl<P: Protocol, R: Record, C: Clock> Core<P, R, C> {
             Scenario::new(load, self.first.timetable(id), start, graceful_stop)
         };
         self.scenarios = with_ids.map(scenario).collect();
+        if let Some(tracing) = &self.tracing {
+            for (index, scenario) in self.scenarios.iter_mut().enumerate() {
+                scenario.marking = tracing.marking(index);
+            }
+        }
         self.cpu_at_start = thread_cpu();
         let begun = start.max(self.clock.now());
         self.last = Rotation { cpu: self.cpu_at_start, at: begun, ..self.last };

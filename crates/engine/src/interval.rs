@@ -17,6 +17,9 @@ impl<P: Protocol, R: Record, C: Clock> Core<P, R, C> {
         let gauges = self.gauges();
         let activity = self.activity(now);
         self.recorder.rotate(passed - 1, gauges, activity);
+        if let Some(tracing) = &mut self.tracing {
+            tracing.rotate(passed - self.interval);
+        }
         for scenario in &mut self.scenarios {
             scenario.peak = scenario.in_flight;
         }

@@ -1,7 +1,9 @@
 //! Iterations: from a slot or a free user through the program to the end.
 
+use std::rc::Rc;
+
 use metrics::{IterationOutcome, IterationStart, IterationTimes, Record};
-use plan::{Op, ScenarioBody, ScenarioId};
+use plan::{Op, RequestId, ScenarioBody, ScenarioId};
 use units::{Clock, Timestamp};
 
 use crate::core::{Core, request_step};
@@ -11,33 +13,38 @@ use crate::task::Work;
 use crate::user::{Iteration, State};
 
 impl<P: Protocol, R: Record, C: Clock> Core<P, R, C> {
-    pub(crate) fn start_iteration(
-        &mut self,
-        place: u32,
-        iteration: Iteration,
-        released: Timestamp,
-        mix: u128,
-    ) {
+    pub(crate) fn start_iteration(&mut self, place: u32, iteration: Iteration, mix: u128) {
         let user = &mut self.users[place as usize];
         let scenario = user.scenario as usize;
         user.iteration = iteration;
         user.op = 0;
         user.begun += 1;
+        user.calls = 0;
         user.intended = iteration.intended;
-        user.released = released;
+        user.released = iteration.released;
         let start = IterationStart {
-            dispatch_lag: released.saturating_since(iteration.intended),
-            queue_wait: iteration.started.saturating_since(released),
+            dispatch_lag: iteration.released.saturating_since(iteration.intended),
+            queue_wait: iteration.started.saturating_since(iteration.released),
         };
         self.recorder.iteration_started(scenario, start, mix, iteration.period);
         self.iterations_started += 1;
         let state = &mut self.scenarios[scenario];
         state.in_flight += 1;
         state.peak = state.peak.max(state.in_flight);
+        user.iteration.marks = state.marking.marks;
+        if let Some(draw) = state.marking.draw(iteration.n)
+            && let Some(tracing) = &mut self.tracing
+        {
+            user.iteration.marks = tracing.mark_drawn(scenario, draw);
+        }
         if let State::Living { mailbox, busy } = &mut user.state {
             *busy = true;
-            mailbox.put(Work { iteration: iteration.n, intended_start: iteration.intended });
+            let mailbox = Rc::clone(mailbox);
             self.count_attempt(place);
+            let user = &self.users[place as usize];
+            let tracing = self.tracing.as_ref().filter(|_| user.iteration.marks.is_told());
+            let parent = tracing.map(|tracing| tracing.parent(user.scenario, &user.iteration, 0));
+            mailbox.put(Work { iteration: iteration.n, intended_start: iteration.intended, parent });
         } else {
             self.run_program(place, iteration.started);
         }
@@ -45,8 +52,9 @@ impl<P: Protocol, R: Record, C: Clock> Core<P, R, C> {
 
     /// A task's execution is the one request of its iteration.
     pub(crate) fn count_attempt(&mut self, place: u32) {
-        let user = &self.users[place as usize];
+        let user = &mut self.users[place as usize];
         if let ScenarioBody::Task { step, .. } = &self.plan.scenarios[user.scenario as usize].body {
+            user.calls += 1;
             self.requests_attempted += 1;
             self.requests_in_flight += 1;
             self.recorder.request_started(step.index(), user.iteration.period);
@@ -74,7 +82,11 @@ impl<P: Protocol, R: Record, C: Clock> Core<P, R, C> {
                 self.recorder.request_started(request_step(&self.plan, request), user.iteration.period);
                 self.requests_attempted += 1;
                 self.requests_in_flight += 1;
-                self.protocol.start(CallId(place), request, &self.clock, &mut self.outbox);
+                user.calls += 1;
+                if user.iteration.marks.is_told() {
+                    return self.start_told(place, request);
+                }
+                self.protocol.start(CallId(place), request, None, &self.clock, &mut self.outbox);
             }
             Some(Op::Think { min, max }) => {
                 user.op += 1;
@@ -87,6 +99,15 @@ impl<P: Protocol, R: Record, C: Clock> Core<P, R, C> {
             }
             None => self.end_iteration(place, now),
         }
+    }
+
+    /// Starts a request of which the target is told.
+    #[inline(never)]
+    fn start_told(&mut self, place: u32, request: RequestId) {
+        let user = &self.users[place as usize];
+        let tracing = self.tracing.as_ref();
+        let parent = tracing.map(|tracing| tracing.parent(user.scenario, &user.iteration, user.calls - 1));
+        self.protocol.start(CallId(place), request, parent.as_ref(), &self.clock, &mut self.outbox);
     }
 
     pub(crate) fn end_iteration(&mut self, place: u32, now: Timestamp) {
@@ -108,6 +129,11 @@ impl<P: Protocol, R: Record, C: Clock> Core<P, R, C> {
             response_time: now.saturating_since(intended),
             duration: now.saturating_since(started),
         };
+        if user.iteration.marks.is_recorded()
+            && let Some(tracing) = &mut self.tracing
+        {
+            tracing.iteration_ended(user, outcome, now);
+        }
         self.recorder.iteration_ended(scenario, outcome, times, period);
         if !self.lease.holds(now) {
             // Before a slot that waits for this user is started.

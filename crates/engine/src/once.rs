@@ -39,10 +39,17 @@ pub fn execute_once(
         .build_local(tokio::runtime::LocalOptions::default())?;
     let now = MonotonicClock.now();
     let mailbox = Rc::<Mailbox>::default();
-    mailbox.put(Work { iteration: 0, intended_start: now });
+    mailbox.put(Work { iteration: 0, intended_start: now, parent: None });
     // No second execution.
     mailbox.close();
-    let cx = TaskContext { run_id, scenario: name.into(), user: 0, iteration: 0, intended_start: now };
+    let cx = TaskContext {
+        run_id,
+        scenario: name.into(),
+        user: 0,
+        iteration: 0,
+        intended_start: now,
+        traceparent: None,
+    };
     let desk = Rc::new(OnceDesk::default());
     let life = life.live(0, cx, Rc::clone(&mailbox), Rc::clone(&desk) as Rc<dyn Desk>);
     runtime.block_on(live_until_told(life, &mailbox, orders, limit));

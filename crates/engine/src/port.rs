@@ -8,7 +8,7 @@
 
 use std::task::{Context, Poll};
 
-use metrics::{Outcome, Phases};
+use metrics::{Outcome, Phases, TraceParent};
 use plan::RequestId;
 use units::{Clock, Timestamp};
 
@@ -95,11 +95,19 @@ pub struct ConnectionGauges {
 
 /// What carries requests: one value per engine thread.
 pub trait Protocol: 'static {
-    /// Sends `request` for `call`, or begins to. A failure to do so is a completion, never an error.
+    /// Sends `request` for `call`, or begins to. A failure to do so is a completion, never an error. With `parent` the
+    /// target is told which span the request belongs to.
     ///
     /// # Cost
     /// On a kept connection: one system call, no allocation.
-    fn start<C: Clock>(&mut self, call: CallId, request: RequestId, clock: &C, out: &mut Outbox);
+    fn start<C: Clock>(
+        &mut self,
+        call: CallId,
+        request: RequestId,
+        parent: Option<&TraceParent>,
+        clock: &C,
+        out: &mut Outbox,
+    );
 
     /// Moves `io` on as far as the kernel lets it. Ready when it is gone for good; its place may then be used again.
     fn poll_io<C: Clock>(&mut self, io: IoId, cx: &mut Context<'_>, clock: &C, out: &mut Outbox) -> Poll<()>;

@@ -103,6 +103,9 @@ impl<P: Protocol, R: Record, C: Clock> Core<P, R, C> {
             && let Some((effective, course)) = self.revisions.waiting.pop_front()
         {
             self.put_limits();
+            if let Some(tracing) = &mut self.tracing {
+                tracing.set_share(&course.revision().share, self.threads);
+            }
             for id in self.plan.scenario_ids() {
                 self.apply(id, &course, effective, now);
             }

@@ -9,6 +9,7 @@ use plan::{Dealing, Overload, Slot, Slots, Timetable};
 use units::{Nanos, Timestamp};
 
 use crate::deal::Quota;
+use crate::tracer::Marking;
 
 /// One scenario on one thread.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub(crate) struct Scenario {
     pub(crate) timetable: Arc<Timetable>,
     /// What is due from this run time on is by a revision that is not in force yet.
     pub(crate) until: Nanos,
+    /// How its iterations are marked for tracing.
+    pub(crate) marking: Marking,
 }
 
 /// What starts iterations.
@@ -112,6 +115,7 @@ impl Scenario {
             stopped: false,
             timetable: Arc::clone(timetable),
             until: Nanos::MAX,
+            marking: Marking::default(),
         };
         scenario.set_timetable(timetable, start, graceful_stop);
         scenario

@@ -98,16 +98,10 @@ impl<P: Protocol, R: Record, C: Clock> Core<P, R, C> {
     }
 
     pub(crate) fn start_slot(&mut self, user: u32, waiting: Waiting, now: Timestamp) {
-        let iteration = Iteration {
-            n: waiting.slot.n,
-            intended: self.start + waiting.slot.due,
-            started: now,
-            period: waiting.period,
-            failed: false,
-            cancelled: false,
-        };
-        let mix = digest(self.users[user as usize].scenario as usize, waiting.slot);
-        self.start_iteration(user, iteration, waiting.released, mix);
+        let Waiting { slot, released, period } = waiting;
+        let iteration = Iteration::new(slot.n, self.start + slot.due, released, now, period);
+        let mix = digest(self.users[user as usize].scenario as usize, slot);
+        self.start_iteration(user, iteration, mix);
     }
 
     /// Makes users active and inactive as their profile says.
@@ -160,8 +154,8 @@ impl<P: Protocol, R: Record, C: Clock> Core<P, R, C> {
         };
         let mix = digest(scenario, Slot { n, due: intended.saturating_since(self.start) });
         self.recorder.slot_due(scenario, mix, period);
-        let iteration = Iteration { n, intended, started: now, period, failed: false, cancelled: false };
-        self.start_iteration(user, iteration, now, mix);
+        let iteration = Iteration::new(n, intended, now, now, period);
+        self.start_iteration(user, iteration, mix);
     }
 }
 

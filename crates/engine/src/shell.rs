@@ -104,6 +104,7 @@ impl<P: Protocol, R: metrics::Record + 'static, C: Clock + 'static> Shell<P, R, 
             user: user.number,
             iteration: 0,
             intended_start: user.intended,
+            traceparent: None,
         };
         self.lives.set(self.lives.get() + 1);
         let desk: Rc<dyn Desk> = Rc::new(Rc::clone(self));

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use api::task::{TaskContext, TaskLifecycle, TaskOutcome};
-use metrics::{ErrorClass, Outcome};
+use metrics::{ErrorClass, Outcome, TraceParent};
 use units::Timestamp;
 
 /// The Rust tasks a program offers to scenarios, by name.
@@ -47,6 +47,8 @@ impl std::fmt::Debug for TaskRegistry {
 pub(crate) struct Work {
     pub(crate) iteration: u64,
     pub(crate) intended_start: Timestamp,
+    /// The span it is, where the target is to be told.
+    pub(crate) parent: Option<TraceParent>,
 }
 
 /// What the engine leaves for one user's life.
@@ -182,6 +184,11 @@ async fn live<T: TaskLifecycle>(
     while let Some(work) = mailbox.next().await {
         cx.iteration = work.iteration;
         cx.intended_start = work.intended_start;
+        cx.traceparent = work.parent.map(|TraceParent { context, sampled }| api::task::TraceParent {
+            trace_id: context.trace.0,
+            parent_id: context.span.0,
+            sampled,
+        });
         let actual_start = desk.now();
         let outcome = match fault {
             Some(class) => Outcome::Failed(class),

@@ -17,6 +17,7 @@ use crate::revise::Watcher;
 use crate::scenario::Load;
 use crate::shell::Shell;
 use crate::task::TaskRegistry;
+use crate::tracer::Tracer;
 
 /// How the pacer waits for the next instant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -139,19 +140,21 @@ const EVENT_INTERVAL: u32 = 64;
 
 /// Runs one engine thread on the calling thread until its part of the plan is over.
 ///
-/// Rotates `recorder` at every second of run time and finishes it at the end. When the sending end of `orders` is
-/// gone, the thread cancels what it does and ends.
+/// Rotates `recorder` at every second of run time and finishes it at the end; `tracer` keeps executions, if there is one.
+/// When the sending end of `orders` is gone, the thread cancels what it does and ends.
 ///
 /// # Errors
 /// When the runtime or its timer cannot be made: no file handles, most likely. `recorder` has then recorded nothing.
 ///
 /// # Panics
-/// When a task of the plan does not exist (the worker has checked that), or by a fault of the engine.
+/// When a task of the plan does not exist (the worker has checked that), when `tracer` has names for more or fewer
+/// scenarios than the plan has, or by a fault of the engine.
 pub fn run_thread<P: Protocol, R: metrics::Record + 'static>(
     config: ThreadConfig,
     tasks: &TaskRegistry,
     protocol: P,
     recorder: R,
+    tracer: Option<Tracer>,
     mut orders: Orders,
 ) -> io::Result<ThreadReport> {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
@@ -165,7 +168,7 @@ pub fn run_thread<P: Protocol, R: metrics::Record + 'static>(
         KernelTimer::new()?
     };
     let clock = MonotonicClock;
-    let mut core = Core::new(&config, protocol, recorder, clock);
+    let mut core = Core::new(&config, protocol, recorder, tracer, clock);
     let loads = deal::loads(&config, &mut core);
     let shell = Rc::new(Shell::new(core, timer, tasks.clone(), config.run_id));
     let (started_at, teardowns_cut) =

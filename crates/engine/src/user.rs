@@ -2,11 +2,12 @@
 
 use std::rc::Rc;
 
-use metrics::Period;
+use metrics::{ExecutionRecord, Period};
 use plan::RequestId;
 use units::Timestamp;
 
 use crate::task::Mailbox;
+use crate::tracer::Marks;
 
 /// One virtual user. Its place in the thread's table is its timer and its [`crate::CallId`].
 #[derive(Debug)]
@@ -31,6 +32,10 @@ pub(crate) struct User {
     pub(crate) released: Timestamp,
     /// Iterations it has started.
     pub(crate) begun: u64,
+    /// Requests it has begun in its iteration.
+    pub(crate) calls: u32,
+    /// What is written down of its iteration, once there is something.
+    pub(crate) record: Option<Box<ExecutionRecord>>,
 }
 
 /// What a user is doing.
@@ -53,11 +58,29 @@ pub(crate) struct Iteration {
     pub(crate) n: u64,
     /// When it was due.
     pub(crate) intended: Timestamp,
+    /// When the pacer took it up.
+    pub(crate) released: Timestamp,
     /// When it started.
     pub(crate) started: Timestamp,
     pub(crate) period: Period,
     pub(crate) failed: bool,
     pub(crate) cancelled: bool,
+    /// What tracing does with it.
+    pub(crate) marks: Marks,
+}
+
+impl Iteration {
+    /// Number `n`, due at `intended`, taken up at `released`, which starts at `started`.
+    pub(crate) fn new(
+        n: u64,
+        intended: Timestamp,
+        released: Timestamp,
+        started: Timestamp,
+        period: Period,
+    ) -> Self {
+        let marks = Marks::default();
+        Self { n, intended, released, started, period, failed: false, cancelled: false, marks }
+    }
 }
 
 impl User {
@@ -69,18 +92,19 @@ impl User {
             owned: true,
             gained,
             state,
-            iteration: Iteration {
-                n: 0,
-                intended: Timestamp::ORIGIN,
-                started: Timestamp::ORIGIN,
-                period: Period::Measured,
-                failed: false,
-                cancelled: false,
-            },
+            iteration: Iteration::new(
+                0,
+                Timestamp::ORIGIN,
+                Timestamp::ORIGIN,
+                Timestamp::ORIGIN,
+                Period::Measured,
+            ),
             op: 0,
             intended: Timestamp::ORIGIN,
             released: Timestamp::ORIGIN,
             begun: 0,
+            calls: 0,
+            record: None,
         }
     }
 

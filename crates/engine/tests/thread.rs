@@ -2,25 +2,27 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
-use api::task::{InitError, TaskContext, TaskLifecycle, TaskOutcome};
+use api::task::{InitError, TaskContext, TaskLifecycle, TaskOutcome, TraceParent};
 use loadgen_engine::{
     CallId, ConnectionGauges, Event, IoId, Lease, Order, Outbox, Pacing, Protocol, TaskRegistry,
-    ThreadConfig, ThreadReport, Watcher, orders, run_thread,
+    ThreadConfig, ThreadReport, Tracer, Watcher, orders, run_thread,
 };
 use metrics::{
-    Activity, DropReason, ErrorClass, Gauges, IterationOutcome, IterationStart, IterationTimes, Outcome,
-    Period, Record, RequestSample, UnsentReason,
+    Activity, DropReason, ErrorClass, ExecutionLog, ExecutionRecord, Gauges, IterationOutcome,
+    IterationStart, IterationTimes, Outcome, Period, Propagation, Record, RequestSample, RunKey, Sampling,
+    ScenarioKey, TraceOptions, TraceShape, UnsentReason, execution_queue,
 };
 use plan::{
     Course, LoadModel, Op, OriginId, Program, RequestId, RequestPlan, Revision, RunPlan, ScenarioBody,
     ScenarioId, ScenarioPlan, Seed, Share, Stage, StatusSet, Step, StepId, Template, UserProfile,
 };
-use units::{Clock, MonotonicClock, Nanos};
+use units::{Clock, MonotonicClock, Nanos, Ratio};
 
 /// Carries nothing: a plan of tasks has no requests.
 struct NoProtocol;
@@ -29,7 +31,14 @@ struct NoProtocol;
 struct Broken;
 
 impl Protocol for Broken {
-    fn start<C: Clock>(&mut self, _: CallId, _: RequestId, _: &C, out: &mut Outbox) {
+    fn start<C: Clock>(
+        &mut self,
+        _: CallId,
+        _: RequestId,
+        _: Option<&metrics::TraceParent>,
+        _: &C,
+        out: &mut Outbox,
+    ) {
         out.push(Event::Opened(IoId(0)));
     }
 
@@ -47,7 +56,14 @@ impl Protocol for Broken {
 }
 
 impl Protocol for NoProtocol {
-    fn start<C: Clock>(&mut self, _: CallId, _: RequestId, _: &C, _: &mut Outbox) {
+    fn start<C: Clock>(
+        &mut self,
+        _: CallId,
+        _: RequestId,
+        _: Option<&metrics::TraceParent>,
+        _: &C,
+        _: &mut Outbox,
+    ) {
         panic!("a task is no request");
     }
 
@@ -204,7 +220,7 @@ fn run(load: LoadModel, probe: impl Fn() -> Probe + Send + Sync + 'static) -> (S
     let (remote, orders) = orders();
     remote.order(Order::StartAt(MonotonicClock.now()));
     let recording = Recording::default();
-    let report = run_thread(config, &tasks, NoProtocol, recording.clone(), orders).unwrap();
+    let report = run_thread(config, &tasks, NoProtocol, recording.clone(), None, orders).unwrap();
     let seen = recording.0.borrow().clone();
     assert!(seen.finished);
     assert_eq!(seen.started, report.iterations_started);
@@ -246,7 +262,7 @@ fn a_panic_of_our_own_in_a_connections_task_ends_the_thread() {
     let config = config(quota(1, 1), ScenarioBody::Program(Program { ops: vec![Op::Request(RequestId(0))] }));
     let (remote, orders) = orders();
     remote.order(Order::StartAt(MonotonicClock.now()));
-    let _ = run_thread(config, &TaskRegistry::default(), Broken, Recording::default(), orders);
+    let _ = run_thread(config, &TaskRegistry::default(), Broken, Recording::default(), None, orders);
 }
 
 #[test]
@@ -262,6 +278,77 @@ fn a_panic_is_an_outcome_of_its_own_and_replaces_the_user() {
     assert_eq!(seen.outcomes.iter().filter(|outcome| **outcome == panicked).count(), 1);
     assert_eq!(seen.outcomes.len(), 20);
     assert_eq!((counts.inits.load(Relaxed), counts.teardowns.load(Relaxed)), (3, 3));
+}
+
+/// A task that says what it was told of its span, by iteration.
+struct Telling(Arc<Mutex<BTreeMap<u64, Option<TraceParent>>>>);
+
+impl TaskLifecycle for Telling {
+    async fn init(&mut self, cx: &mut TaskContext) -> Result<(), InitError> {
+        assert_eq!(cx.traceparent, None);
+        Ok(())
+    }
+
+    async fn execute(&mut self, cx: &mut TaskContext) -> TaskOutcome {
+        self.0.lock().unwrap().insert(cx.iteration, cx.traceparent);
+        if cx.iteration == 3 { TaskOutcome::Failed } else { TaskOutcome::Succeeded }
+    }
+
+    async fn teardown(&mut self, _: &mut TaskContext) {}
+}
+
+/// What 20 executions of a task were told, and which were kept.
+fn told_and_kept(propagation: Propagation) -> (Vec<Option<TraceParent>>, Vec<ExecutionRecord>) {
+    let config = config(quota(2, 20), ScenarioBody::Task { task: "probe".to_owned(), step: StepId(0) });
+    let told = Arc::<Mutex<BTreeMap<_, _>>>::default();
+    let telling = Arc::clone(&told);
+    let mut tasks = TaskRegistry::default();
+    tasks.register("probe", move || Telling(Arc::clone(&telling)));
+    let (sender, mut drain) = execution_queue(64, 1);
+    let sampling = Sampling::Ratio(Ratio::new(0.5));
+    let options = TraceOptions { sampling, propagation, ..TraceOptions::default() };
+    let tracer = Tracer::new(vec![KEY], options, ExecutionLog::default(), sender);
+    let (remote, orders) = orders();
+    remote.order(Order::StartAt(MonotonicClock.now()));
+    let recording = Recording::default();
+    run_thread(config, &tasks, NoProtocol, recording.clone(), Some(tracer), orders).unwrap();
+    let kept = std::iter::from_fn(|| drain.next_record()).map(|record| *record).collect();
+    let told = told.lock().unwrap().values().copied().collect();
+    (told, kept)
+}
+
+const KEY: ScenarioKey = RunKey::new(7).scenario(0, TraceShape::Tree);
+
+#[test]
+fn an_execution_of_a_task_is_kept_and_can_pass_its_span_on() {
+    let (told, kept) = told_and_kept(Propagation::Sampled);
+    let is_drawn = |n: &u64| KEY.draw(*n) < 1 << 63;
+    let drawn: Vec<_> = (0..20).filter(is_drawn).collect();
+    assert!(!drawn.is_empty() && !drawn.contains(&3), "or the test says less than it could: {drawn:?}");
+    for (n, told) in (0..20).zip(&told) {
+        let span = KEY.execution(n).request(0);
+        let expected = TraceParent { trace_id: span.trace.0, parent_id: span.span.0, sampled: true };
+        assert_eq!(*told, is_drawn(&n).then_some(expected));
+    }
+    let mut traced: Vec<_> = kept.iter().filter(|record| record.kept.traced).collect();
+    traced.sort_unstable_by_key(|record| record.iteration);
+    assert!(traced.iter().map(|record| record.iteration).eq(drawn));
+    for record in traced {
+        assert_eq!((record.requests.len(), record.more_requests, record.spans()), (1, 0, 2));
+        assert_eq!((record.requests[0].index, record.requests[0].request), (0, None));
+        assert_eq!(record.context, KEY.execution(record.iteration));
+    }
+    let failed: Vec<_> = kept.iter().filter(|record| !record.kept.traced).collect();
+    assert_eq!((failed.len(), failed[0].iteration), (1, 3), "a line of the log");
+    assert_eq!(failed[0].first_failure(), Some(ErrorClass::Task));
+}
+
+#[test]
+fn a_task_is_told_of_its_span_as_propagation_says() {
+    assert_eq!(told_and_kept(Propagation::Never).0, [None; 20]);
+    let (told, _) = told_and_kept(Propagation::Always);
+    let sampled = told.iter().map(|parent| parent.unwrap().sampled);
+    assert!(sampled.eq((0..20).map(|n| KEY.draw(n) < 1 << 63)));
 }
 
 #[test]
@@ -316,7 +403,7 @@ fn joining(load: LoadModel, lease: Lease) -> Running {
         let probe = || Probe { counts: Arc::default(), init: all_well, execute: |_| Act::Succeed };
         tasks.register("probe", probe);
         let recording = Recording::default();
-        let report = run_thread(config, &tasks, NoProtocol, recording.clone(), orders).unwrap();
+        let report = run_thread(config, &tasks, NoProtocol, recording.clone(), None, orders).unwrap();
         let seen = recording.0.borrow().clone();
         (seen, report)
     });

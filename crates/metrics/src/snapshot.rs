@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::interval::Interval;
+use crate::outcome::Ending;
 use crate::sparse::SparseHistogram;
-use crate::{Activity, Gauges, IterationLedger, Layout, RequestLedger};
+use crate::time_stats::Outcomes;
+use crate::{Activity, Gauges, IterationLedger, Layout, RequestLedger, ScenarioTime, StepTime};
 
 /// How often a check held.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,6 +123,39 @@ impl Snapshot {
             counts.iterations.started.count + counts.warm_up_iterations.started.count
         };
         self.scenarios.values().map(both).sum()
+    }
+
+    /// One time of the steps of slot `slot` of `layout`, as the histograms of the outcomes that are wanted. `outcomes` matters
+    /// only where the time is kept apart by outcome.
+    pub fn step_times(
+        &self,
+        layout: &Layout,
+        slot: usize,
+        time: StepTime,
+        outcomes: Outcomes,
+    ) -> impl Iterator<Item = &SparseHistogram> {
+        self.times(time.is_split(), outcomes, move |ending| layout.step_series(slot, time, ending))
+    }
+
+    /// One time of the scenarios of slot `slot` of `layout`, as [`Snapshot::step_times`].
+    pub fn scenario_times(
+        &self,
+        layout: &Layout,
+        slot: usize,
+        time: ScenarioTime,
+        outcomes: Outcomes,
+    ) -> impl Iterator<Item = &SparseHistogram> {
+        self.times(time.is_split(), outcomes, move |ending| layout.scenario_series(slot, time, ending))
+    }
+
+    fn times(
+        &self,
+        is_split: bool,
+        outcomes: Outcomes,
+        series: impl Fn(Ending) -> usize,
+    ) -> impl Iterator<Item = &SparseHistogram> {
+        let endings = if is_split { outcomes.endings() } else { &[Ending::Succeeded] };
+        endings.iter().filter_map(move |ending| self.histograms.get(&(series(*ending) as u32)))
     }
 
     /// Copies what an interval holds, for engine thread `thread`.

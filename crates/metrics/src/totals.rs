@@ -200,6 +200,34 @@ impl Totals {
         stats
     }
 
+    /// The histograms that hold one time of a step, for who needs their buckets.
+    pub fn step_histograms(
+        &self,
+        time: StepTime,
+        step: usize,
+        outcomes: Outcomes,
+    ) -> impl Iterator<Item = &Histogram> {
+        let slot = self.layout.step_slot(step);
+        let series = move |ending: &Ending| self.layout.step_series(slot, time, *ending);
+        kept_apart(time.is_split(), outcomes)
+            .iter()
+            .filter_map(move |of| self.histograms[series(of)].as_ref())
+    }
+
+    /// The histograms that hold one time of a scenario, for who needs their buckets.
+    pub fn scenario_histograms(
+        &self,
+        time: ScenarioTime,
+        scenario: usize,
+        outcomes: Outcomes,
+    ) -> impl Iterator<Item = &Histogram> {
+        let slot = self.layout.scenario_slot(scenario);
+        let series = move |ending: &Ending| self.layout.scenario_series(slot, time, *ending);
+        kept_apart(time.is_split(), outcomes)
+            .iter()
+            .filter_map(move |of| self.histograms[series(of)].as_ref())
+    }
+
     /// One time of all steps together.
     pub fn all_step_times(&self, time: StepTime, outcomes: Outcomes) -> TimeStats {
         self.step_times(time, 0..self.layout.catalog().steps.len(), outcomes)
@@ -266,8 +294,7 @@ impl Totals {
         outcomes: Outcomes,
         series: impl Fn(Ending) -> usize,
     ) {
-        let endings = if is_split { outcomes.endings() } else { &[Ending::Succeeded] };
-        for ending in endings {
+        for ending in kept_apart(is_split, outcomes) {
             if let Some(histogram) = &self.histograms[series(*ending)] {
                 stats.merge(*ending, histogram);
             }
@@ -282,6 +309,11 @@ impl Totals {
     fn scenario_slots(&self, scenarios: impl IntoIterator<Item = usize>) -> BTreeSet<usize> {
         scenarios.into_iter().map(|scenario| self.layout.scenario_slot(scenario)).collect()
     }
+}
+
+/// The endings by which a time is kept; one that is not kept apart lies where what succeeded would.
+fn kept_apart(is_split: bool, outcomes: Outcomes) -> &'static [Ending] {
+    if is_split { outcomes.endings() } else { &[Ending::Succeeded] }
 }
 
 /// A ledger that does not balance.

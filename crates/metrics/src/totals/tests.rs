@@ -3,7 +3,7 @@ use units::Nanos;
 
 use super::*;
 use crate::fixture::{Event, catalog, events, layout, recorded, sample};
-use crate::{DropReason, ErrorClass, IterationOutcome, Outcome, Period};
+use crate::{DropReason, ErrorClass, IterationOutcome, Moments, Outcome, Period};
 
 const MS: u64 = 1_000_000;
 
@@ -35,6 +35,27 @@ fn views_add_up_steps_of_a_scenario_and_of_a_name() {
     assert_eq!(times(&[0, 1, 2, 2], Outcomes::Both), 6, "a step named twice counts once");
     assert_eq!(totals.all_steps().requests.attempted, 3);
     assert_eq!(totals.all_step_times(StepTime::FirstByte, Outcomes::Both).count(), 3);
+}
+
+#[test]
+fn histograms_of_a_step_are_those_that_its_times_are_taken_from() {
+    let totals = totals_of(&[
+        request(0, MS, Outcome::Succeeded),
+        request(0, 2 * MS, Outcome::Failed(ErrorClass::Status)),
+        request(0, 3 * MS, Outcome::Failed(ErrorClass::Timeout)),
+        request(1, 4 * MS, Outcome::Cancelled),
+    ]);
+    for outcomes in [Outcomes::Both, Outcomes::Succeeded, Outcomes::Failed] {
+        for time in StepTime::ALL {
+            let mut moments = Moments::default();
+            totals.step_histograms(time, 0, outcomes).for_each(|of| moments.merge(of.moments()));
+            assert_eq!(moments, totals.step_times(time, [0], outcomes).moments(), "{time:?} {outcomes:?}");
+        }
+    }
+    let count = |outcomes| -> u64 {
+        totals.step_histograms(StepTime::ServiceTime, 0, outcomes).map(|of| of.moments().count).sum()
+    };
+    assert_eq!((count(Outcomes::Succeeded), count(Outcomes::Failed), count(Outcomes::Both)), (1, 2, 3));
 }
 
 #[test]
