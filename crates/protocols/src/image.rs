@@ -1,14 +1,17 @@
 //! Request images: a logical request as the bytes that go over the wire.
 //!
 //! An image is made once, when the run is prepared, and sent as it is by one `send`: everything that can be known
-//! before the run is in it, secrets included. A hole that is filled per request would be a range of the image with
-//! a fixed width, patched in a copy; there is none yet, so nothing is copied.
+//! before the run is in it, secrets included. What differs from request to request is a hole: a place of fixed width that
+//! is filled in where the image stands, so nothing is copied. There is one kind, the value of `traceparent`; an image
+//! with a hole is filled in only in an engine thread's own copy, see [`Image::for_parent`].
 
 use std::fmt;
 
+use metrics::TraceParent;
 use plan::{Origin, RequestPlan, Scheme, Template, TemplatePart};
 
 use crate::prepared::PrepareError;
+use crate::propagation::{self, NO_PARENT, PARENT_BYTES, Propagated};
 
 /// Looks secrets up by the name a scenario refers to them with.
 pub trait Secrets {
@@ -34,9 +37,14 @@ impl fmt::Debug for Secret {
 }
 
 /// A request as it is sent; its bytes may hold secrets, so it shows only their number.
+#[derive(Clone)]
 pub(crate) struct Image {
     bytes: Box<[u8]>,
     closes: bool,
+    /// Where the value of `traceparent` begins, if it is ours to fill in.
+    hole: Option<usize>,
+    /// What the hole is filled in with.
+    held: Option<TraceParent>,
 }
 
 impl fmt::Debug for Image {
@@ -51,17 +59,36 @@ impl Image {
         &self.bytes
     }
 
+    /// What goes over the wire for a request with this `parent`: the same bytes whenever it is asked for with the same
+    /// parent, whatever was asked for in between.
+    ///
+    /// # Cost
+    /// Three comparisons when it was asked for last, else see [`propagation::fill`].
+    #[inline]
+    pub(crate) fn for_parent(&mut self, parent: &TraceParent) -> &[u8] {
+        if let Some(hole) = self.hole
+            && self.held.as_ref() != Some(parent)
+            && let Some(hole) = self.bytes[hole..].first_chunk_mut::<PARENT_BYTES>()
+        {
+            propagation::fill(hole, self.held.as_ref(), parent);
+            self.held = Some(*parent);
+        }
+        &self.bytes
+    }
+
     /// Whether the request itself asks for the connection to be closed after it.
     pub(crate) fn closes(&self) -> bool {
         self.closes
     }
 
-    /// Makes the image of `request` to `origin`; `step` names it in errors.
+    /// Makes the image of `request` to `origin`; `step` names it in errors. With `propagated` it has trace headers, but
+    /// for those that the request sets itself.
     pub(crate) fn build(
         request: &RequestPlan,
         origin: &Origin,
         step: &str,
         secrets: &dyn Secrets,
+        propagated: Option<Propagated>,
     ) -> Result<Self, PrepareError> {
         let resolve = |template: &Template| resolve(template, step, secrets);
         let path = resolve(&request.path)?;
@@ -105,11 +132,25 @@ impl Image {
         if announces && !sets("content-length") && !sets("transfer-encoding") {
             header("Content-Length", body.len().to_string().as_bytes());
         }
+        if let Some(run) = propagated {
+            if !sets("tracestate") {
+                header("tracestate", run.trace_state().as_bytes());
+            }
+            if !sets("baggage") {
+                header("baggage", run.baggage().as_bytes());
+            }
+        }
+        let parent = propagated.is_some() && !sets("traceparent");
+        if parent {
+            header("traceparent", NO_PARENT);
+        }
         let headers = bytes;
 
         let line = [request.method.as_bytes(), b" ", &path, b" HTTP/1.1\r\n"].concat();
+        // It is the last header.
+        let hole = parent.then(|| line.len() + headers.len() - b"\r\n".len() - PARENT_BYTES);
         let bytes = [line.as_slice(), &headers, b"\r\n", &body].concat().into_boxed_slice();
-        Ok(Self { bytes, closes })
+        Ok(Self { bytes, closes, hole, held: None })
     }
 }
 

@@ -16,6 +16,7 @@ mod image;
 mod policy;
 mod prepared;
 mod probe;
+mod propagation;
 mod tls;
 mod transport;
 
@@ -26,5 +27,6 @@ pub use image::{Secret, Secrets};
 pub use policy::{AllowedTarget, Forbidden, ParseTargetError, TargetPolicy};
 pub use prepared::{PrepareError, Prepared, prepare};
 pub use probe::{Probe, ProbeError, probe};
+pub use propagation::Propagated;
 pub use tls::TlsError;
 pub use transport::{Memory, MemoryStream, Stream, Tcp, Transport};

@@ -8,6 +8,7 @@ use units::Nanos;
 
 use crate::checks::{CheckSet, MAX_CHECKS};
 use crate::image::{Image, Secrets};
+use crate::propagation::Propagated;
 use crate::tls::{TlsError, TlsSetup};
 
 /// Everything [`crate::Http1`] knows before the run: request images, checks, origins.
@@ -21,6 +22,8 @@ pub struct Prepared {
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) image: Image,
+    /// The same with trace headers, when requests of the run may have them. Every engine thread has a copy of its own.
+    pub(crate) traced: Option<Image>,
     pub(crate) origin: OriginId,
     pub(crate) timeout: Nanos,
     pub(crate) checks: CheckSet,
@@ -105,16 +108,21 @@ pub enum PrepareError {
     },
 }
 
-/// Makes everything ready that can be before the run.
+/// Makes everything ready that can be before the run. With `propagated` a request that is given a parent when it starts
+/// has trace headers; without, none has.
 ///
 /// # Errors
 /// When a secret is missing, a request cannot be written as HTTP, or TLS settings are of no use.
-pub fn prepare(plan: &RunPlan, secrets: &dyn Secrets) -> Result<Prepared, PrepareError> {
+pub fn prepare(
+    plan: &RunPlan,
+    secrets: &dyn Secrets,
+    propagated: Option<Propagated>,
+) -> Result<Prepared, PrepareError> {
     let origins = plan.origins.iter().map(prepare_origin).collect::<Result<_, _>>()?;
     let requests = plan
         .requests
         .iter()
-        .map(|request| prepare_request(plan, request, secrets))
+        .map(|request| prepare_request(plan, request, secrets, propagated))
         .collect::<Result<_, _>>()?;
     Ok(Prepared { requests, origins })
 }
@@ -142,14 +150,18 @@ fn prepare_request(
     plan: &RunPlan,
     request: &RequestPlan,
     secrets: &dyn Secrets,
+    propagated: Option<Propagated>,
 ) -> Result<Request, PrepareError> {
     let step = &plan.steps[request.step.index()].name;
     if request.checks.len() > MAX_CHECKS {
         return Err(PrepareError::TooManyChecks { step: step.clone(), count: request.checks.len() });
     }
     let checks = request.checks.iter().map(|id| &plan.checks[id.index()]);
+    let origin = &plan.origins[request.origin.index()];
+    let image = |propagated| Image::build(request, origin, step, secrets, propagated);
     Ok(Request {
-        image: Image::build(request, &plan.origins[request.origin.index()], step, secrets)?,
+        image: image(None)?,
+        traced: propagated.map(|run| image(Some(run))).transpose()?,
         origin: request.origin,
         timeout: request.timeout,
         checks: CheckSet::new(request.expected.clone(), checks),
@@ -218,7 +230,7 @@ mod tests {
     #[test]
     fn addresses_need_no_look_up_and_only_idempotent_methods_are_sent_again() {
         for (method, is_idempotent) in [("GET", true), ("DELETE", true), ("POST", false), ("PATCH", false)] {
-            let prepared = prepare(&plan("a.test", method, 64), &NoSecrets).unwrap();
+            let prepared = prepare(&plan("a.test", method, 64), &NoSecrets, None).unwrap();
             assert_eq!(prepared.origins[0].address, Some([10, 0, 0, 1].into()));
             assert_eq!(prepared.requests[0].is_idempotent, is_idempotent, "{method}");
         }
@@ -226,7 +238,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_prepared_is_named_by_step_or_host() {
-        let refused = |plan: &RunPlan| prepare(plan, &NoSecrets).unwrap_err().to_string();
+        let refused = |plan: &RunPlan| prepare(plan, &NoSecrets, None).unwrap_err().to_string();
         assert_eq!(
             refused(&plan("a.test", "GET", 65)),
             "step `buy` has 65 checks; at most 64 are possible, so split the step or merge checks"

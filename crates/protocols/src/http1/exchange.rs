@@ -33,6 +33,8 @@ pub(super) struct Exchange {
     /// Why no more can be written. What was read before may still be a response.
     pub(super) write_fault: Option<ErrorClass>,
     pub(super) resent: bool,
+    /// The target is told which span it is; [`super::Outgoing`] knows which.
+    pub(super) told: bool,
     pub(super) seen: Seen,
 }
 
@@ -53,6 +55,7 @@ impl Exchange {
             sent: false,
             write_fault: None,
             resent: false,
+            told: false,
             seen: Seen::default(),
         }
     }
@@ -81,6 +84,8 @@ impl Exchange {
     }
 
     /// How it ended, given that its response is complete.
+    // One body for both callers: within `poll_io` it has too few registers and costs 16 instructions more.
+    #[inline(never)]
     pub(super) fn responded(&self, request: &Request, at: Timestamp) -> Completion {
         // Complete, but too late: the timer is not woken to the nanosecond, and must not decide.
         let late = at > self.deadline;

@@ -38,6 +38,7 @@ impl<S: Stream> Link<S> {
     }
 
     /// Reads to the start of `buffers.plain`; 0 when no more will come.
+    #[inline]
     pub(super) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,

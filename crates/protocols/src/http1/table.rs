@@ -38,7 +38,8 @@ impl<V> Table<V> {
 
     /// Puts a value in its place.
     pub(super) fn put_back(&mut self, place: u32, value: Box<V>) {
-        self.places[place as usize] = Some(value);
+        // Nothing is there, so that nothing is dropped either: an assignment would call for that.
+        self.places[place as usize].get_or_insert(value);
     }
 
     /// Gives up the place of a value that was taken out.

@@ -1,5 +1,6 @@
 use std::net::Ipv6Addr;
 
+use metrics::{SpanId, TraceContext, TraceId};
 use plan::{Encoding, OriginId, StatusSet, StepId, TlsPlan};
 use units::Nanos;
 
@@ -46,7 +47,7 @@ fn request(method: &str, path: &str, headers: &[(&str, Template)], body: &str) -
 }
 
 fn build(request: &RequestPlan, origin: &Origin) -> Result<Image, PrepareError> {
-    Image::build(request, origin, "list", &Vault)
+    Image::build(request, origin, "list", &Vault, None)
 }
 
 fn secret(name: &str) -> Template {
@@ -161,4 +162,53 @@ fn a_request_may_ask_for_the_end_of_its_connection() {
     assert!(closes("Close"));
     assert!(closes("te, close"));
     assert!(!closes("keep-alive"));
+}
+
+const RUN: Propagated = Propagated { run_id: 0x0193_5c1e_0000_7abc_8def_0123_4567_89ab };
+
+fn parent(trace: u128, span: u64, sampled: bool) -> TraceParent {
+    TraceParent { context: TraceContext { trace: TraceId(trace), span: SpanId(span) }, sampled }
+}
+
+fn traced(request: &RequestPlan) -> Image {
+    Image::build(request, &origin(Scheme::Http, "a", 80), "list", &Vault, Some(RUN)).unwrap()
+}
+
+#[test]
+fn trace_headers_follow_the_others_and_the_hole_takes_the_parent() {
+    let mut image = traced(&request("POST", "/", &[], "hello"));
+    let text = String::from_utf8(image.for_parent(&parent(0xabc, 0xdef, true)).to_vec()).unwrap();
+    assert_eq!(
+        text.replace(env!("CARGO_PKG_VERSION"), "VERSION"),
+        "POST / HTTP/1.1\r\nHost: a\r\nUser-Agent: loadgen/VERSION\r\nContent-Length: 5\r\n\
+         tracestate: loadgen=01935c1e00007abc8def0123456789ab\r\n\
+         baggage: loadgen.run_id=01935c1e-0000-7abc-8def-0123456789ab\r\n\
+         traceparent: 00-00000000000000000000000000000abc-0000000000000def-01\r\n\r\nhello"
+    );
+}
+
+#[test]
+fn a_trace_header_that_the_request_sets_itself_is_its_own() {
+    let own = |names: &[&str]| {
+        let headers: Vec<_> = names.iter().map(|name| (*name, Template::literal("own"))).collect();
+        let mut image = traced(&request("GET", "/", &headers, ""));
+        let text = String::from_utf8(image.for_parent(&parent(1, 2, false)).to_vec()).unwrap();
+        ["traceparent", "tracestate", "baggage"].map(|header| {
+            let lines = text.lines().filter_map(|line| line.split_once(": "));
+            let values: Vec<_> = lines.filter(|(name, _)| name.eq_ignore_ascii_case(header)).collect();
+            assert_eq!(values.len(), 1, "{text}");
+            values[0].1 == "own"
+        })
+    };
+    assert_eq!(own(&[]), [false, false, false]);
+    assert_eq!(own(&["TraceParent"]), [true, false, false]);
+    assert_eq!(own(&["tracestate"]), [false, true, false]);
+    assert_eq!(own(&["Baggage", "traceparent"]), [true, false, true]);
+}
+
+#[test]
+fn a_traced_image_shows_no_secret_and_neither_does_its_copy() {
+    let mut copy = traced(&request("GET", "/", &[("Authorization", secret("TOKEN"))], "")).clone();
+    assert!(String::from_utf8_lossy(copy.for_parent(&parent(1, 2, true))).contains("s3cret"));
+    assert!(!format!("{copy:?}").contains("s3cret"));
 }

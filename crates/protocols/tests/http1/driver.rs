@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use engine::{CallId, Completion, ConnectionGauges, Event, Outbox, Protocol};
 use loadgen_protocols::{
-    Http1, PrepareError, Prepared, Resolve, Secret, Secrets, TargetPolicy, Tcp, Transport, prepare,
+    Http1, PrepareError, Prepared, Propagated, Resolve, Secret, Secrets, TargetPolicy, Tcp, Transport,
+    prepare,
 };
-use metrics::Outcome;
+use metrics::{Outcome, TraceParent};
 use plan::{
     Check, CheckId, CheckKind, Origin, OriginId, RequestId, RequestPlan, RunPlan, ScenarioId, Scheme, Seed,
     StatusSet, Step, StepId, Template, TlsPlan,
@@ -73,9 +74,18 @@ pub(crate) fn prepared(
     requests: Vec<RequestPlan>,
     checks: Vec<CheckKind>,
 ) -> Result<Prepared, PrepareError> {
+    prepare(&plan(origin, requests, checks), &NoSecrets, None)
+}
+
+/// Prepares requests to one origin that may have trace headers.
+pub(crate) fn propagating(origin: Origin, requests: Vec<RequestPlan>, run: Propagated) -> Prepared {
+    prepare(&plan(origin, requests, vec![]), &NoSecrets, Some(run)).unwrap()
+}
+
+fn plan(origin: Origin, requests: Vec<RequestPlan>, checks: Vec<CheckKind>) -> RunPlan {
     let check = |kind| Check { step: StepId(0), name: String::new(), required: true, kind };
     let ids: Vec<_> = (0..checks.len() as u32).map(CheckId).collect();
-    let plan = RunPlan {
+    RunPlan {
         scenarios: vec![],
         steps: vec![Step { scenario: ScenarioId(0), name: "step".into() }],
         requests: requests
@@ -85,8 +95,7 @@ pub(crate) fn prepared(
         origins: vec![origin],
         checks: checks.into_iter().map(check).collect(),
         seed: Seed(0),
-    };
-    prepare(&plan, &NoSecrets)
+    }
 }
 
 /// The kernel's TCP, to anywhere.
@@ -157,8 +166,13 @@ impl<T: Transport> Driver<T> {
 
     /// Starts the request with this index, for a user of its own.
     pub(crate) fn start(&self, request: u32) -> CallId {
+        self.start_below(request, None)
+    }
+
+    /// Starts the request with this index as the span that `parent` names.
+    pub(crate) fn start_below(&self, request: u32, parent: Option<&TraceParent>) -> CallId {
         let call = CallId(self.next_call.replace(self.next_call.get() + 1));
-        self.act(|http, out| http.start(call, RequestId(request), &MonotonicClock, out));
+        self.act(|http, out| http.start(call, RequestId(request), parent, &MonotonicClock, out));
         call
     }
 

@@ -9,4 +9,5 @@ mod lookup;
 mod memory;
 mod oracle;
 mod pool;
+mod propagation;
 mod secure;
