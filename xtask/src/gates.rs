@@ -2,21 +2,22 @@
 //!
 //! Both count events instead of seconds, so they say the same on a busy machine. Allocations are a test of their own
 //! (`benches/tests/allocations.rs`). Instructions are counted by callgrind through gungraun (`benches/micro/instructions.rs`)
-//! and held against `benches/baselines/instructions.json`.
+//! and held against `benches/baselines/instructions.json`; what tracing adds to a request, against the request without it.
 
 mod instructions;
+mod relative;
 
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 
 use instructions::{Baseline, Key};
 
 /// What the lock file does not know: the runner must be of the version of the library.
 const RUNNER: &str = "gungraun-runner";
 
-/// Runs both gates; with `bless`, writes the measured instructions as the new baseline instead of comparing.
+/// Runs all gates; with `bless`, writes the measured instructions as the new baseline instead of comparing with the old one.
 ///
 /// # Errors
 /// When a gate does not hold, or cannot be run: a gate that is not run is not passed.
@@ -25,7 +26,9 @@ pub(crate) fn run(root: &Path, bless: bool) -> anyhow::Result<()> {
     let measured = instructions::per_operation(&measure(root)?)?;
     let key = Key::here(root)?;
     let path = root.join("benches/baselines/instructions.json");
+    let tracing = relative::compare(&measured);
     if bless {
+        tracing?;
         let text = serde_json::to_string_pretty(&Baseline { key, instructions: measured })?;
         std::fs::write(&path, text + "\n").with_context(|| format!("cannot write {}", path.display()))?;
         println!("instructions: wrote {}; commit it with the reason", path.display());
@@ -35,7 +38,11 @@ pub(crate) fn run(root: &Path, bless: bool) -> anyhow::Result<()> {
         format!("no baseline at {}; `cargo xtask gates --bless` writes one", path.display())
     })?;
     let baseline: Baseline = serde_json::from_str(&text).context("cannot parse the baseline")?;
-    baseline.compare(&key, &measured)
+    // Both are worth seeing when both fail.
+    match (baseline.compare(&key, &measured), tracing) {
+        (Err(baseline), Err(tracing)) => bail!("{baseline}\n{tracing}"),
+        (baseline, tracing) => baseline.and(tracing),
+    }
 }
 
 fn allocations(root: &Path) -> anyhow::Result<()> {

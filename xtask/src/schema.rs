@@ -5,11 +5,12 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 
 /// Every committed schema: where it lies, and its current text.
-fn schemas() -> [(&'static str, String); 4] {
+fn schemas() -> [(&'static str, String); 5] {
     [
         ("scenarios/schema/scenario.schema.json", scenario::schema_json()),
         ("scenarios/schema/policy.schema.json", scenario::policy_schema_json()),
         ("api/schema/result.schema.json", api::result::schema_json()),
+        ("api/schema/manifest.schema.json", api::manifest::schema_json()),
         ("api/openapi/loadgen.v1.json", controller::server::http::openapi_json()),
     ]
 }

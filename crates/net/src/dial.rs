@@ -19,6 +19,7 @@ use tokio_rustls::TlsConnector;
 pub use endpoint::{Endpoint, EndpointError, Scheme};
 pub use http1::{CallError, Http1, ReplyBody};
 pub use http2::Http2;
+use http2::Pings;
 
 use crate::deadline::{Meter, Operation, TimeoutError, within};
 use crate::stream::{Duplex, FirstHeard};
@@ -90,6 +91,21 @@ impl Dialer {
         self.http2_over(self.tcp(endpoint).await?, endpoint).await
     }
 
+    /// The same without signs of life between requests, for a server that is not ours: those of others end the
+    /// connections of clients that ping more often than every five minutes (gRPC's `too_many_pings`). Whoever sends a
+    /// request bounds its time.
+    ///
+    /// # Errors
+    /// When there is none in time, or the peers do not get along.
+    pub async fn http2_without_pings<B>(&self, endpoint: &Endpoint) -> Result<Http2<B>, DialError>
+    where
+        B: hyper::body::Body + Send + Unpin + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        self.open_http2(self.tcp(endpoint).await?, endpoint, Pings::Never).await
+    }
+
     /// The same over bytes that lead to `endpoint` already.
     ///
     /// # Errors
@@ -100,10 +116,24 @@ impl Dialer {
         B::Data: Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
+        self.open_http2(io, endpoint, Pings::Always).await
+    }
+
+    async fn open_http2<B>(
+        &self,
+        io: impl Duplex,
+        endpoint: &Endpoint,
+        pings: Pings,
+    ) -> Result<Http2<B>, DialError>
+    where
+        B: hyper::body::Body + Send + Unpin + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let (io, heard) = FirstHeard::new(self.secure(io, endpoint).await?);
         let fail = |source| DialError::Handshake { endpoint: endpoint.clone(), source };
         let opening = async {
-            let connection = Http2::over(io, endpoint).await.map_err(|_| HandshakeError::Closed)?;
+            let connection = Http2::over(io, endpoint, pings).await.map_err(|_| HandshakeError::Closed)?;
             match heard.await {
                 // The length of the peer's settings, which come first, begins with a zero.
                 Ok(Ok(0)) => Ok(connection),
@@ -172,5 +202,48 @@ impl Dialer {
                 source: HandshakeError::of_io(error),
             })?;
         Ok(Box::new(tls))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use http_body_util::Full;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::deadline::Limits;
+
+    /// The types of the frames after the client's preface.
+    fn frame_types(mut bytes: &[u8]) -> Vec<u8> {
+        bytes = bytes.strip_prefix(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
+        let mut types = Vec::new();
+        while let [high, middle, low, kind, ..] = *bytes {
+            types.push(kind);
+            let len = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
+            bytes = &bytes[(9 + len).min(bytes.len())..];
+        }
+        types
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn signs_of_life_are_asked_for_unless_the_server_is_not_ours() {
+        const PING: u8 = 6;
+        let dialer = Dialer { tls: None, meter: Arc::new(Meter::new(Limits::default())) };
+        let endpoint: Endpoint = "http://peer:1".parse().unwrap();
+        for (pings, expected) in [(Pings::Always, true), (Pings::Never, false)] {
+            let (ours, mut theirs) = duplex(64 * 1024);
+            let empty_settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+            theirs.write_all(&empty_settings).await.unwrap();
+            let _open: Http2<Full<Bytes>> = dialer.open_http2(ours, &endpoint, pings).await.unwrap();
+            let mut heard = Vec::new();
+            let listening = async { while theirs.read_buf(&mut heard).await.unwrap() > 0 {} };
+            // Without pings nothing more comes, and nothing ends the connection.
+            assert_eq!(timeout(Duration::from_secs(600), listening).await.is_ok(), expected);
+            assert_eq!(frame_types(&heard).contains(&PING), expected);
+        }
     }
 }

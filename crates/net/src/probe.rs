@@ -1,11 +1,14 @@
 //! Whether a process lives, whether it is ready, and what it counts: a plain listener of its own.
 //!
 //! Three pages, for whoever keeps the process running and for Prometheus: `/healthz` says that the process lives,
-//! `/readyz` whether it can do its work, and why not if not, `/metrics` what it counts. The listener carries no secrets
+//! `/readyz` whether it can do its work, and why not if not, `/metrics` what it counts, in the [`Form`] that the one who asks puts first. The listener carries no secrets
 //! and takes no orders, so it needs neither TLS nor a token; it is on loopback unless its operator says otherwise.
 //! [`Probe::serve`] never ends: who drops it ends every connection at once, silent ones included.
 
-mod exposition;
+mod form;
+mod instrument;
+mod own;
+mod page;
 
 use std::convert::Infallible;
 use std::io;
@@ -23,7 +26,10 @@ use tokio::time::timeout;
 use crate::deadline::Meter;
 use crate::listen::{self, Caps, ListenCounts, Protocol, Security, Server};
 
-pub use exposition::{Exposition, Family, Kind};
+pub use form::Form;
+pub use instrument::{Instrument, Kind, Scope, Sender};
+pub use own::{CONNECTIONS, OPERATION_LONGEST, OPERATION_TIME, OPERATIONS, OWN};
+pub use page::{Buckets, ClassicBucket, Exemplar, Family, Native, Page};
 
 /// What a process says of itself.
 pub trait Vitals: Send + Sync + 'static {
@@ -34,7 +40,7 @@ pub trait Vitals: Send + Sync + 'static {
     fn ready(&self) -> impl Future<Output = Result<(), String>> + Send;
 
     /// What it counts.
-    fn metrics(&self) -> impl Future<Output = Exposition> + Send;
+    fn metrics(&self) -> impl Future<Output = Page> + Send;
 }
 
 /// The listener.
@@ -107,11 +113,12 @@ async fn answer<B>(request: &Request<B>, vitals: &impl Vitals) -> Response<Full<
             Err(_) => late(),
         },
         _ => match timeout(ANSWER_LIMIT, vitals.metrics()).await {
-            Ok(exposition) => {
-                let mut answer = text(StatusCode::OK, exposition.into_text());
-                answer
-                    .headers_mut()
-                    .insert(header::CONTENT_TYPE, HeaderValue::from_static(Exposition::CONTENT_TYPE));
+            Ok(page) => {
+                let form = Form::wanted(&accepted(request));
+                let mut answer = with_body(StatusCode::OK, page.encode(form));
+                let headers = answer.headers_mut();
+                headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(form.content_type()));
+                headers.insert(header::VARY, HeaderValue::from_static("accept"));
                 answer
             }
             Err(_) => late(),
@@ -125,8 +132,18 @@ fn late() -> Response<Full<Bytes>> {
     text(StatusCode::SERVICE_UNAVAILABLE, format!("not ready: no answer from within in {limit} s\n"))
 }
 
+/// What the request would take, its lines as one.
+fn accepted<B>(request: &Request<B>) -> String {
+    let lines = request.headers().get_all(header::ACCEPT).iter();
+    lines.filter_map(|line| line.to_str().ok()).collect::<Vec<_>>().join(",")
+}
+
 fn text(status: StatusCode, text: String) -> Response<Full<Bytes>> {
-    let mut answer = Response::new(Full::from(text));
+    with_body(status, text.into_bytes())
+}
+
+fn with_body(status: StatusCode, body: Vec<u8>) -> Response<Full<Bytes>> {
+    let mut answer = Response::new(Full::from(body));
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));

@@ -15,6 +15,15 @@ use super::{Endpoint, Scheme};
 use crate::listen::{KEEP_ALIVE, KEEP_ALIVE_ANSWER};
 use crate::stream::FirstHeard;
 
+/// Whether a connection asks its peer for signs of life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pings {
+    /// All the time, requests or not.
+    Always,
+    /// Not at all.
+    Never,
+}
+
 /// One HTTP/2 connection: what a gRPC client sends its requests over. Clones share the connection, which ends with the
 /// last of them and of their streams. One that broke stays broken.
 pub struct Http2<B> {
@@ -46,8 +55,19 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     /// Begins to speak; the peer's first words come later.
-    pub(super) async fn over(io: FirstHeard, endpoint: &Endpoint) -> Result<Self, hyper::Error> {
-        let (requests, connection) = Builder::new(TokioExecutor::new())
+    pub(super) async fn over(
+        io: FirstHeard,
+        endpoint: &Endpoint,
+        pings: Pings,
+    ) -> Result<Self, hyper::Error> {
+        let mut builder = Builder::new(TokioExecutor::new());
+        if pings == Pings::Always {
+            builder
+                .keep_alive_interval(std::time::Duration::from(KEEP_ALIVE))
+                .keep_alive_timeout(KEEP_ALIVE_ANSWER.into())
+                .keep_alive_while_idle(true);
+        }
+        let (requests, connection) = builder
             .timer(TokioTimer::new())
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
@@ -55,12 +75,9 @@ where
             .max_header_list_size(MAX_HEAD)
             .max_send_buf_size(STREAM_WINDOW as usize)
             .max_concurrent_streams(0)
-            .keep_alive_interval(std::time::Duration::from(KEEP_ALIVE))
-            .keep_alive_timeout(KEEP_ALIVE_ANSWER.into())
-            .keep_alive_while_idle(true)
             .handshake(TokioIo::new(io))
             .await?;
-        // Ends with the connection, which keepalive bounds; what broke it comes out of the requests.
+        // Ends with the connection, which its signs of life or its requests' limits bound; what broke it comes out of the requests.
         tokio::spawn(connection);
         let scheme = match endpoint.scheme() {
             Scheme::Http => UriScheme::HTTP,

@@ -21,9 +21,9 @@ impl Vitals for Told {
         if self.ready.load(Ordering::Relaxed) { Ok(()) } else { Err("no workers".into()) }
     }
 
-    async fn metrics(&self) -> Exposition {
-        let mut page = Exposition::default();
-        page.family("loadgen_workers", Kind::Gauge, "Workers.").sample(&[], 3.0);
+    async fn metrics(&self) -> Page {
+        let mut page = Page::default();
+        page.family(&OPERATION_LONGEST).sample(&[("operation", "beat")], 3.0);
         page
     }
 }
@@ -40,7 +40,8 @@ async fn ask(address: SocketAddr, head: &str) -> String {
     let mut answer = Vec::new();
     // A reset after the answer is as good an end as any.
     let _ = stream.read_to_end(&mut answer).await;
-    String::from_utf8(answer).unwrap()
+    // Protobuf is none.
+    String::from_utf8_lossy(&answer).into_owned()
 }
 
 async fn page(address: SocketAddr, path: &str) -> String {
@@ -63,7 +64,21 @@ async fn numbers_come_as_prometheus_reads_them() {
     let (address, _serving) = start(Told::default()).await;
     let numbers = page(address, "/metrics").await;
     assert!(numbers.contains("content-type: text/plain; version=0.0.4"), "{numbers}");
-    assert!(numbers.ends_with("loadgen_workers 3\n"), "{numbers}");
+    assert!(numbers.ends_with("loadgen_operation_longest_seconds{operation=\"beat\"} 3\n"), "{numbers}");
+}
+
+#[tokio::test]
+async fn numbers_come_in_the_form_that_is_asked_for() {
+    let (address, _serving) = start(Told::default()).await;
+    let ask = async |accept: &str| {
+        ask(address, &format!("GET /metrics HTTP/1.1\r\nhost: probe\r\naccept: {accept}\r\n\r\n")).await
+    };
+    let open = ask("application/openmetrics-text; version=1.0.0").await;
+    assert!(open.contains("content-type: application/openmetrics-text; version=1.0.0"), "{open}");
+    assert!(open.ends_with("# EOF\n"), "{open}");
+    let delimited = ask(Form::Protobuf.content_type()).await;
+    assert!(delimited.contains(&format!("content-type: {}", Form::Protobuf.content_type())), "{delimited}");
+    assert!(delimited.contains("vary: accept") && !delimited.contains("# TYPE"), "{delimited}");
 }
 
 #[tokio::test]

@@ -35,20 +35,7 @@ impl Server {
     /// # Panics
     /// When the kernel has no port left.
     pub fn start(identity: &Identity, clients: Clients<'_>) -> Self {
-        let provider = Arc::new(ring::default_provider());
-        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()
-            .expect(RUNS);
-        let builder = match clients {
-            Clients::Anyone => builder.with_no_client_auth(),
-            Clients::SignedBy(authority) => {
-                let mut roots = RootCertStore::empty();
-                roots.add(authority.der()).expect(RUNS);
-                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-                builder.with_client_cert_verifier(verifier.build().expect(RUNS))
-            }
-        };
-        let config = Arc::new(builder.with_single_cert(identity.chain(), identity.key_der()).expect(RUNS));
+        let config = Arc::new(identity.server_config(clients));
         Self { acceptor: Acceptor::start(move |stream, _, shared| serve(&config, stream, shared)) }
     }
 
@@ -70,6 +57,26 @@ impl Server {
     /// Requests answered so far.
     pub fn requests(&self) -> u64 {
         self.acceptor.requests()
+    }
+}
+
+impl Identity {
+    /// Settings of a server that shows this identity.
+    pub(crate) fn server_config(&self, clients: Clients<'_>) -> ServerConfig {
+        let provider = Arc::new(ring::default_provider());
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .expect(RUNS);
+        let builder = match clients {
+            Clients::Anyone => builder.with_no_client_auth(),
+            Clients::SignedBy(authority) => {
+                let mut roots = RootCertStore::empty();
+                roots.add(authority.der()).expect(RUNS);
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+                builder.with_client_cert_verifier(verifier.build().expect(RUNS))
+            }
+        };
+        builder.with_single_cert(self.chain(), self.key_der()).expect(RUNS)
     }
 }
 
