@@ -70,7 +70,7 @@ exit_codes! {
     Regression = 111, "regression";
     /// A comparison needs more runs (reserved).
     Inconclusive = 112, "inconclusive";
-    /// Telemetry could not be delivered in full (reserved).
+    /// Telemetry could not be delivered in full.
     TelemetryLost = 115, "telemetry_lost";
     /// Everything that was asked for holds.
     Passed = 0, "passed";

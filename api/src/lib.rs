@@ -7,6 +7,7 @@
 
 pub mod exit_code;
 pub mod http;
+pub mod manifest;
 pub mod result;
 pub mod task;
 

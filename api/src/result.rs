@@ -7,6 +7,7 @@
 
 mod judgement;
 mod load;
+mod telemetry;
 mod time;
 mod timeline;
 mod worker;
@@ -21,6 +22,7 @@ pub use load::{
     CheckResult, Connections, Dropped, ErrorCount, IterationCounts, Model, PhaseTimes, RateAccuracy,
     RequestCounts, ScenarioResult, StatusCount, StepResult, Totals, Transfer, Unsent, WarmUp,
 };
+pub use telemetry::{Explanation, SinkResult, SlowRequest, TelemetryResult, TelemetrySignal};
 pub use time::{
     ByOutcome, EncodedHistogram, Histogram, HistogramOf, Metric, OutcomeFilter, Percentile, TimeSummary,
 };
@@ -80,6 +82,12 @@ pub struct ResultFile {
     /// What is missing because workers did not all stay; `null` when nothing is.
     #[serde(default)]
     pub degraded: Option<Degraded>,
+    /// What became of the run's telemetry; `null` where none was sent.
+    #[serde(default)]
+    pub telemetry: Option<TelemetryResult>,
+    /// The slowest of the requests that were traced, the slowest first; at most 20.
+    #[serde(default)]
+    pub slowest: Vec<SlowRequest>,
 }
 
 /// Why a run is less than it was meant to be although it went on.

@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use control::{Epoch, FinalFact, HostFacts, Prepared, RunId, SessionId, WorkerHealth, WorkerId, WorkerInfo};
+use control::{
+    Epoch, FinalFact, HostFacts, Prepared, RunId, SessionId, TracedRequest, WorkerHealth, WorkerId,
+    WorkerInfo,
+};
 use metrics::{
     Activity, ErrorClass, Gauges, IterationOutcome, IterationStart, IterationTimes, Layout, Outcome, Period,
-    Phases, Record, RequestSample, RequestTimes, Snapshot, UnsentReason,
+    Phases, Record, RequestSample, RequestTimes, Snapshot, SpanId, TraceContext, TraceId, UnsentReason,
 };
 use plan::{
     Arrivals, Check, CheckKind, LoadModel, Op, OriginId, Overload, Program, RateProfile, RequestId,
@@ -78,6 +81,7 @@ pub(crate) fn spec(workers: &[&str]) -> RunSpec {
         document: "{}".to_owned(),
         files: Vec::new(),
         layout: layout(&plan),
+        thresholds: Vec::new(),
         plan,
         workers: workers.iter().zip(1..).map(|(name, life)| worker(name, life)).collect(),
         threads: None,
@@ -130,6 +134,25 @@ pub(crate) fn final_fact(requests: u64, iterations: u64) -> FinalFact {
         faults: Vec::new(),
         panicked: false,
         left_at: None,
+        telemetry: Vec::new(),
+        executions_over_budget: 0,
+    }
+}
+
+/// A request of this step that took so long and can be found under this span, intended at slot 0.
+pub(crate) fn traced(step: u32, response_time: Nanos, span: u64) -> TracedRequest {
+    TracedRequest {
+        step,
+        iteration: span,
+        vu: 1,
+        at: Nanos::ZERO,
+        response_time,
+        service_time: response_time,
+        queue_wait: Nanos::ZERO,
+        phases: Phases { first_byte: Some(response_time), ..Phases::default() },
+        outcome: Outcome::Succeeded,
+        status: 200,
+        context: TraceContext { trace: TraceId(7), span: SpanId(span) },
     }
 }
 

@@ -11,15 +11,19 @@
 mod accounting;
 pub mod assignment;
 pub mod cluster;
+mod contribution;
+mod explain;
 mod incident;
 mod limits;
 mod live;
 mod merge;
+pub mod observe;
 mod planned;
 pub mod result;
 pub mod run;
 pub mod server;
 mod session;
+mod slowest;
 mod sums;
 pub mod verdict;
 
@@ -33,6 +37,7 @@ pub use run::{
     Revised, RunEvent, RunFold, RunMachine, RunPhase, RunSpec, SealedRun, Store, WorkerSpec, WorkerStanding,
 };
 pub use session::{Leave, Loss, Session, SessionEnd, Start};
+pub use slowest::{SlowTrace, Slowest};
 pub use sums::{Standing, Sums};
 
 #[cfg(test)]

@@ -31,8 +31,8 @@ pub struct Limits {
     pub stop: StopBudget,
 }
 
-/// What the parts of a stop may take. The result is on disk 5 s after the signal: beside these, the command line takes at
-/// most 0.5 s to write it, and as much is spare.
+/// What the parts of a stop may take. The result is on disk 5 s after the signal: after these come the last flush of the
+/// conducting side ([`AFTER_STOP`](crate::observe::AFTER_STOP)) and at most 0.5 s to write it, and the rest is spare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StopBudget {
     /// For what is in flight to end; 2 s. The second signal cuts it short.
@@ -76,11 +76,13 @@ impl Default for Limits {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::observe::AFTER_STOP;
 
     #[test]
     fn a_stop_leaves_time_to_write_the_result() {
         let stop = Limits::default().stop;
-        let (result, spare) = (Nanos::from_millis(500), Nanos::from_millis(500));
-        assert_eq!(stop.drain + stop.after_drain() + result + spare, Nanos::from_secs(5));
+        let (result, spare) = (Nanos::from_millis(500), Nanos::from_millis(100));
+        let sealed = stop.drain + stop.after_drain();
+        assert_eq!(sealed + AFTER_STOP + result + spare, Nanos::from_secs(5));
     }
 }

@@ -26,8 +26,8 @@ struct Pace {
 /// Intervals whose pace is kept: workers are at most this far apart when the live view looks for a complete one.
 const RECENT: usize = 8;
 
-/// How far a worker's clock of the run may be ahead of ours before its snapshots are of a future that cannot be.
-const AHEAD: Nanos = Nanos::from_secs(5);
+/// How far a worker's clock of the run may be ahead of ours before what it tells is of a future that cannot be.
+pub(crate) const AHEAD: Nanos = Nanos::from_secs(5);
 
 impl Merged {
     /// The sum of nothing.

@@ -65,6 +65,11 @@ impl<'a> Planned<'a> {
             .collect()
     }
 
+    /// How many slots of a scenario are due from `from` up to, not including, `to`.
+    pub(crate) fn between(&self, scenario: usize, from: Nanos, to: Nanos) -> u64 {
+        self.timetables[scenario].due_between(from, to)
+    }
+
     /// How many of the first `count` slots, users or iterations of a scenario belong to a place under `weights`; none
     /// where there is no such place or nothing is dealt.
     pub(crate) fn owned(&self, scenario: usize, weights: &[u32], place: usize, count: u64) -> u64 {
@@ -83,6 +88,16 @@ impl<'a> Planned<'a> {
     /// The same of one scenario; zero in a closed one.
     pub(crate) fn rate_of(&self, scenario: usize, t: Nanos) -> f64 {
         self.timetables[scenario].rate_at(t)
+    }
+
+    /// How many users a closed scenario wants at `t`; none in an open one and after the end.
+    pub(crate) fn users_of(&self, scenario: usize, t: Nanos) -> u32 {
+        let timetable = &self.timetables[scenario];
+        match &self.plan.scenarios[scenario].load {
+            LoadModel::VirtualUsers { profile } => profile.users_at(timetable.profile_time(t)),
+            LoadModel::SharedIterations { vus, .. } if timetable.end().is_none_or(|end| t < end) => *vus,
+            LoadModel::SharedIterations { .. } | LoadModel::ArrivalRate { .. } => 0,
+        }
     }
 
     /// What the clock of each scenario's profile shows at `t`.

@@ -6,6 +6,7 @@
 mod degraded;
 mod load;
 mod observe;
+mod telemetry;
 mod timeline;
 mod times;
 mod workers;
@@ -14,16 +15,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use api::result::{
     Annotation, Identity, Override, ResultFile, RevisionResult, RunTime, SCHEMA_VERSION, SlotsDigests,
-    Target, ThresholdResult, Tool, Unit,
+    Target, ThresholdResult, Tool, Unit, Verdict,
 };
 use api::{Condition, Conditions};
-use metrics::{Bound, Evaluation, Threshold, Value};
+use metrics::{Bound, Evaluation, SinkReport, Threshold, Value};
 use plan::LoadModel;
 use scenario::{Files, Workload};
-use units::Timestamp;
+use units::{Nanos, Timestamp};
 
+use crate::explain::explain;
 use crate::run::{Revised, SealedRun};
-use crate::verdict;
+use crate::verdict::{self, Observations};
+
+pub(crate) use observe::of_generator;
 
 /// What a result says that the run itself does not know.
 pub struct ResultContext<'a> {
@@ -35,6 +39,8 @@ pub struct ResultContext<'a> {
     pub tool: Tool,
     /// Values from outside the scenario file.
     pub overrides: Vec<Override>,
+    /// What became of the controller's own telemetry of the run, after its last flush; empty where it sent none.
+    pub telemetry: Vec<SinkReport>,
     /// The wall clock's label for an instant, RFC 3339 in UTC.
     pub label: &'a dyn Fn(Timestamp) -> String,
 }
@@ -51,15 +57,8 @@ pub fn build(sealed: &SealedRun, context: &ResultContext<'_>) -> ResultFile {
         "a run and its workload have the same scenarios"
     );
     let totals = sealed.merged.totals();
-    let measured = observe::measured_time(sealed);
-    let judged: Vec<(&Threshold, Evaluation)> = workload
-        .thresholds
-        .iter()
-        .map(|threshold| (threshold, threshold.evaluate(totals, measured)))
-        .collect();
-
-    let seen = observe::observations(sealed, &judged);
-    let verdict = verdict::judge(&seen, &workload.verdict);
+    let telemetry = telemetry::Ledgers::of(sealed, context);
+    let Judgement { thresholds, measured, seen, verdict } = judge(sealed, workload, telemetry.reasons());
     let mut conditions: Conditions = incidents_conditions(sealed).collect();
     conditions.extend(verdict::conditions(&seen, &verdict));
 
@@ -76,9 +75,13 @@ pub fn build(sealed: &SealedRun, context: &ResultContext<'_>) -> ResultFile {
         overrides: context.overrides.clone(),
         verdict,
         exit: conditions.into(),
-        thresholds: judged
+        thresholds: thresholds
             .iter()
-            .map(|(threshold, evaluation)| threshold_result(threshold, evaluation))
+            .enumerate()
+            .map(|(number, (threshold, evaluation))| {
+                let explanation = (!evaluation.passed).then(|| explain(sealed, number, threshold)).flatten();
+                ThresholdResult { explanation, ..threshold_result(threshold, evaluation) }
+            })
             .collect(),
         totals: load::totals(sealed, measured),
         scenarios: load::scenarios(sealed, workload),
@@ -89,7 +92,38 @@ pub fn build(sealed: &SealedRun, context: &ResultContext<'_>) -> ResultFile {
         by_label: workers::by_label(sealed),
         revisions: revisions(sealed),
         degraded: degraded::degraded(sealed),
+        telemetry: telemetry.result(),
+        slowest: telemetry::slowest(sealed),
     }
+}
+
+/// How a run that is over was judged.
+pub(crate) struct Judgement<'a> {
+    /// The thresholds and whether they were met.
+    pub(crate) thresholds: Vec<(&'a Threshold, Evaluation)>,
+    /// The time that is measured.
+    measured: Nanos,
+    seen: Observations,
+    /// What follows from all that.
+    pub(crate) verdict: Verdict,
+}
+
+/// Judges a run that is over; of its telemetry is only told what `lost_telemetry` says.
+pub(crate) fn judge<'a>(
+    sealed: &SealedRun,
+    workload: &'a Workload,
+    lost_telemetry: Vec<String>,
+) -> Judgement<'a> {
+    let measured = observe::measured_time(sealed);
+    let totals = sealed.merged.totals();
+    let thresholds: Vec<(&Threshold, Evaluation)> = workload
+        .thresholds
+        .iter()
+        .map(|threshold| (threshold, threshold.evaluate(totals, measured)))
+        .collect();
+    let seen = Observations { lost_telemetry, ..observe::observations(sealed, &thresholds) };
+    let verdict = verdict::judge(&seen, &workload.verdict);
+    Judgement { thresholds, measured, seen, verdict }
 }
 
 /// What the incidents have to say to the exit code; that the run is degraded, only if it may not be.
@@ -189,6 +223,7 @@ fn threshold_result(threshold: &Threshold, evaluation: &Evaluation) -> Threshold
         measured,
         at_least,
         unit,
+        explanation: None,
     }
 }
 

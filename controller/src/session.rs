@@ -6,6 +6,7 @@ use control::{FinalFact, LeaveMode, Prepared, Refusal, SessionId, WorkerId, Work
 use metrics::Layout;
 use units::{Nanos, Timestamp};
 
+use crate::contribution::Contributions;
 use crate::run::{Peer, WorkerSpec};
 use crate::sums::Sums;
 
@@ -38,6 +39,10 @@ pub struct Session {
     pub leave: Option<Leave>,
     /// What it measured.
     pub sums: Sums,
+    /// What of it counts against the run's thresholds.
+    pub(crate) contributions: Contributions,
+    /// Whether it told of requests that can be found in traces: it sends telemetry.
+    pub(crate) is_traced: bool,
     /// Whether it executed the task that comes before the load.
     pub(crate) once_ended: bool,
     /// Run time in which the plan may give it something: from the revision that gave it its part …
@@ -121,6 +126,8 @@ impl Session {
             loss: None,
             leave: None,
             sums: Sums::new(layout),
+            contributions: Contributions::default(),
+            is_traced: false,
             once_ended: false,
             owns_from: Nanos::ZERO,
             owns_until: Nanos::MAX,

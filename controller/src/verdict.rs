@@ -47,6 +47,8 @@ pub struct Observations {
     pub degraded: Vec<String>,
     /// Whether that lets the run pass nevertheless.
     pub allow_degraded: bool,
+    /// Telemetry that may be missing where it was sent to, one line each. It makes no measurement worse.
+    pub lost_telemetry: Vec<String>,
 }
 
 /// Judges a run by what was seen of it.
@@ -89,7 +91,7 @@ pub fn judge(seen: &Observations, bounds: &VerdictBounds) -> Verdict {
     if seen.stopped || !seen.faults.is_empty() || !seen.degraded.is_empty() {
         marks.push(Mark::Degraded);
     }
-    let reasons = [invalid, failed, suspect, noted].concat();
+    let reasons = [invalid, failed, suspect, noted, seen.lost_telemetry.clone()].concat();
     Verdict { outcome, marks, reasons, evidence }
 }
 
@@ -101,6 +103,7 @@ pub fn conditions(seen: &Observations, verdict: &Verdict) -> impl Iterator<Item 
         (!seen.failed_thresholds.is_empty(), Condition::ThresholdFailed),
         (seen.stopped, Condition::StoppedBySignal),
         (!seen.degraded.is_empty() && !seen.allow_degraded, Condition::WorkersLost),
+        (!seen.lost_telemetry.is_empty(), Condition::TelemetryLost),
     ];
     held.into_iter().filter(|(held, _)| *held).map(|(_, condition)| condition)
 }

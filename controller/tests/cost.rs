@@ -172,6 +172,7 @@ fn serve(
             api_limits: ApiLimits::default(),
             content_bytes: 1 << 20,
             tool: Tool { name: "loadgen".to_owned(), version: String::new(), git: None },
+            telemetry: loadgen_controller::observe::Telemetry::off(),
         });
         let server = server.await.unwrap();
         let (workers, api) = (server.worker_address(), server.api_address());

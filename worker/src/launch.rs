@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use control::{Prepare, Prepared, Refusal};
-use engine::{Lease, Pacing, TaskRegistry, ThreadConfig, Watcher};
-use metrics::{Drain, Recorder};
+use engine::{Lease, Pacing, TaskRegistry, ThreadConfig, Tracer, Watcher};
+use metrics::{Drain, ExecutionDrain, Layout, Recorder};
 use plan::{Course, RunPlan, ScenarioBody};
 use protocols::Secrets as _;
 use scenario::{Files, Workload};
+use telemetry::{Identity, Pipeline};
 
 use crate::cpus::Cpus;
+use crate::export::{Keeping, Part, span_catalog, step_targets};
 use crate::local::WorkerOptions;
 use crate::machine;
 use crate::preflight::{Demand, Limits, forbidden_addresses, probe_origins, users_of_thread};
@@ -23,12 +25,15 @@ pub(crate) struct Ready {
     pub(crate) drains: Vec<Drain>,
     /// What revisions are worked out of.
     pub(crate) plan: Arc<RunPlan>,
+    /// What is exported.
+    pub(crate) part: Part,
 }
 
 /// What one engine thread needs.
 pub(crate) struct ReadyThread {
     pub(crate) config: ThreadConfig,
     pub(crate) recorder: Recorder,
+    pub(crate) tracer: Option<Tracer>,
     /// The CPU it is kept on.
     pub(crate) cpu: Option<usize>,
 }
@@ -61,7 +66,9 @@ pub(crate) fn prepare(
     if !missing.is_empty() {
         return Err(Refusal::Impossible(missing));
     }
-    let requests = protocols::prepare(&plan, &Environment).map_err(impossible)?;
+    let run_id = options.run_id.as_uuid();
+    let keeping = Keeping::new(run_id, &plan, &workload.options.telemetry, &options.telemetry.settings);
+    let requests = protocols::prepare(&plan, &Environment, keeping.propagated()).map_err(impossible)?;
 
     let cpus = Cpus::of_process();
     let threads = thread_count(prepare.threads.or(workload.options.threads), &cpus)?;
@@ -108,12 +115,15 @@ pub(crate) fn prepare(
     };
     let pins = cpus.pins(threads).filter(|_| options.pin);
     let (plan, course) = (Arc::new(plan), Arc::new(course));
+    let mut kept = Vec::new();
     let (threads, drains) = (0..threads)
         .map(|thread| {
             let (recorder, drain) = metrics::pair(&layout, thread, INTERVALS);
+            let (tracer, kept_drain) = keeping.tracer().unzip();
+            kept.extend(kept_drain);
             let users = |load| users_of_thread(load, automatic, thread, threads);
             let config = ThreadConfig {
-                run_id: options.run_id.as_uuid(),
+                run_id,
                 plan: Arc::clone(&plan),
                 course: Arc::clone(&course),
                 lease: lease.clone(),
@@ -123,10 +133,39 @@ pub(crate) fn prepare(
                 pacing,
                 max_vus: plan.scenarios.iter().map(|scenario| users(&scenario.load)).collect(),
             };
-            (ReadyThread { config, recorder, cpu: pins.map(|cpus| cpus[thread as usize]) }, drain)
+            (ReadyThread { config, recorder, tracer, cpu: pins.map(|cpus| cpus[thread as usize]) }, drain)
         })
         .unzip();
-    Ok(Ready { prepared, requests: Arc::new(requests), threads, drains, plan })
+    let part = exported(options, &keeping, &plan, layout, kept)?;
+    Ok(Ready { prepared, requests: Arc::new(requests), threads, drains, plan, part })
+}
+
+/// What is exported, with the pipeline that it leaves by.
+fn exported(
+    options: &WorkerOptions,
+    keeping: &Keeping,
+    plan: &RunPlan,
+    layout: Arc<Layout>,
+    drains: Vec<ExecutionDrain>,
+) -> Result<Part, Refusal> {
+    let (run_id, worker) = (options.run_id.as_uuid(), options.id.as_str());
+    let settings = &options.telemetry.settings;
+    let identity = Identity { run_id, process: worker.to_owned(), version: env!("CARGO_PKG_VERSION") };
+    let pipeline = settings.sends_anything().then(|| Pipeline::start(settings, &identity)).transpose();
+    let pipeline = pipeline
+        .map_err(|error| Refusal::Internal(format!("telemetry cannot be sent: {}", error_line(&error))))?;
+    Ok(Part {
+        run_id,
+        worker: worker.to_owned(),
+        layout,
+        catalog: span_catalog(run_id, worker, plan, keeping.keys()),
+        targets: step_targets(plan),
+        drains,
+        tells_target: keeping.tells_target_always(),
+        excluded_threads: options.target_threads.clone(),
+        telemetry: options.telemetry.clone(),
+        pipeline,
+    })
 }
 
 fn compile(prepare: &Prepare) -> Result<(Workload, RunPlan), Refusal> {

@@ -4,6 +4,7 @@
 //! state machine that says what follows from a command or an event; `launch.rs` makes everything ready and
 //! `threads.rs` runs the engine; `collector.rs` empties its recorders once a second; `preflight.rs` refuses what this
 //! machine cannot carry, `limits.rs` and `secrets.rs` what its operator does not allow, and `health.rs` tells how it fared.
+//! `export.rs` and below make spans, exemplars and log lines of the executions that are kept, and send them and the metrics.
 //!
 //! [`WorkerDaemon`] is a worker of a cluster: `link.rs` and below enrol it, keep its lease, and give each run a
 //! [`LocalWorker`] of its own. The crate knows no command line, no verdict and opens no file that a
@@ -15,6 +16,7 @@ mod cgroup;
 mod clock_offset;
 mod collector;
 mod cpus;
+mod export;
 mod health;
 mod launch;
 mod limits;
@@ -47,6 +49,7 @@ pub mod machines {
     }
 }
 
+pub use export::WorkerTelemetry;
 pub use limits::{FilePolicy, LoadLimits};
 pub use link::{Credentials, DaemonError, DaemonOptions, Issued, Keep, WorkerDaemon, WorkerExit};
 pub use local::{LocalWorker, Report, WorkerOptions};

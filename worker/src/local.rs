@@ -17,10 +17,12 @@ use control::{
 };
 use crossbeam::channel::{Receiver, Sender, bounded, never, select};
 use engine::{Lease, Order, Revised, TaskRegistry, Watcher};
+use metrics::Snapshot;
 use plan::{Course, Revision, RunPlan};
 use units::{Clock, MonotonicClock, Nanos, Timestamp};
 
 use crate::collector::Collector;
+use crate::export::{Exporter, Flushed, Part, Told, WorkerTelemetry};
 use crate::health::{EngineUse, Meter};
 use crate::launch::{self, Ready, error_line};
 use crate::limits::LoadLimits;
@@ -47,6 +49,8 @@ pub struct WorkerOptions {
     pub pin: bool,
     /// What its operator lets it do, whatever a run asks for.
     pub limits: LoadLimits,
+    /// Where its telemetry goes.
+    pub telemetry: WorkerTelemetry,
 }
 
 /// Something a worker says.
@@ -188,6 +192,8 @@ pub(crate) enum Event {
     OnceEnded { command: CommandId, failure: Option<String> },
     /// An engine thread is over.
     ThreadEnded { thread: u32, end: ThreadEnd },
+    /// The export thread tells something.
+    Told(Told),
 }
 
 /// The worker's thread.
@@ -206,6 +212,11 @@ struct Host<F> {
     engine: EngineThreads,
     errands: Errands,
     collector: Collector,
+    exporter: Option<Exporter>,
+    /// What waits for the end of the flush, and until when.
+    closing: Option<(Closing, Timestamp)>,
+    /// What came of a flush before one was asked for: the export thread panicked.
+    flushed: Option<Flushed>,
     meter: Meter,
     used: EngineUse,
     /// The first interval that some engine thread had not delivered when it was last looked at.
@@ -228,6 +239,9 @@ impl<F: FnMut(Report)> Host<F> {
             plan: None,
             engine: EngineThreads::default(),
             collector: Collector::new(Vec::new()),
+            exporter: None,
+            closing: None,
+            flushed: None,
             meter: Meter::new(options.target_threads.clone()),
             used: EngineUse::default(),
             delivered: 0,
@@ -253,6 +267,7 @@ impl<F: FnMut(Report)> Host<F> {
                 default(self.patience()) => {}
             }
             self.collect();
+            self.give_up_flush();
             self.step(Input::Tick);
             self.carry_out();
             self.show_progress();
@@ -264,7 +279,8 @@ impl<F: FnMut(Report)> Host<F> {
         // Once the session was told of its lease's end, nothing follows from that any more.
         let is_told = self.has_lapsed || self.session.has_ended();
         let lapse = if is_told { Timestamp::NEVER } else { self.membership.lease.deadline() };
-        let next = self.session.wake_at().min(self.collector.wake_at()).min(lapse);
+        let flush = self.closing.as_ref().map_or(Timestamp::NEVER, |(_, until)| *until);
+        let next = self.session.wake_at().min(self.collector.wake_at()).min(lapse).min(flush);
         next.saturating_since(self.clock.now()).min(LONGEST_WAIT).into()
     }
 
@@ -301,6 +317,8 @@ impl<F: FnMut(Report)> Host<F> {
                 self.step(Input::OnceEnded { command, failure });
             }
             Event::ThreadEnded { thread, end } => self.thread_ended(thread, end),
+            Event::Told(Told::Traced(requests)) => self.step(Input::Traced(requests)),
+            Event::Told(Told::Flushed(flushed)) => self.flushed(flushed),
         }
     }
 
@@ -327,8 +345,15 @@ impl<F: FnMut(Report)> Host<F> {
         }
         self.meter.watch_clock();
         for snapshot in self.collector.poll(now) {
-            self.step(Input::Measured(Box::new(snapshot)));
+            self.measured(snapshot);
         }
+    }
+
+    fn measured(&mut self, snapshot: Snapshot) {
+        if let Some(exporter) = &mut self.exporter {
+            exporter.observe(&snapshot);
+        }
+        self.step(Input::Measured(Box::new(snapshot)));
     }
 
     fn step(&mut self, input: Input) {
@@ -367,6 +392,7 @@ impl<F: FnMut(Report)> Host<F> {
                 Output::Order(order) => {
                     if let Order::StartAt(at) = order {
                         self.collector.begin(at);
+                        self.exporter.iter().for_each(|exporter| exporter.begin(at));
                     }
                     self.errands.order(&order);
                     self.engine.order(&order);
@@ -379,7 +405,8 @@ impl<F: FnMut(Report)> Host<F> {
                     }
                 }
                 Output::Begin => self.meter.begin(),
-                Output::Close => self.close(),
+                Output::Close { until } => self.close(until),
+                Output::Hasten { until } => self.hasten(until),
             }
         }
     }
@@ -433,6 +460,7 @@ impl<F: FnMut(Report)> Host<F> {
         self.plan = Some((Arc::clone(&ready.plan), ready.prepared.threads));
         let policy = Arc::new(self.options.limits.target_policy());
         self.collector = Collector::new(ready.drains);
+        self.export(ready.part);
         for thread in ready.threads {
             let number = thread.config.thread;
             let said = self.said.clone();
@@ -445,15 +473,69 @@ impl<F: FnMut(Report)> Host<F> {
         }
     }
 
-    fn close(&mut self) {
+    fn export(&mut self, part: Part) {
+        let said = self.said.clone();
+        let tell = move |told| match told {
+            // What finds no room among this many events is missed by nobody: the next second has its own.
+            Told::Traced(_) => drop(said.try_send(Event::Told(told))),
+            // Nobody waits any more when the worker is over.
+            Told::Flushed(_) => drop(said.send(Event::Told(told))),
+        };
+        match Exporter::start(part, tell) {
+            Ok(exporter) => self.exporter = Some(exporter),
+            Err(error) => {
+                let fault = format!("no thread can be had to export telemetry: {error}");
+                self.flushed = Some(Flushed { fault: Some(fault), ..Flushed::default() });
+            }
+        }
+    }
+
+    fn close(&mut self, until: Timestamp) {
         for snapshot in self.collector.finish() {
-            self.step(Input::Measured(Box::new(snapshot)));
+            self.measured(snapshot);
         }
         self.used.coalesced = self.collector.coalesced();
         let health = self.meter.finish(&self.used);
-        self.step(Input::Closed(Closing { health, recorded: self.collector.recorded() }));
+        let closing = Closing { health, recorded: self.collector.recorded(), ..Closing::default() };
+        self.closing = Some((closing, until + FLUSH_SLACK));
+        match (self.flushed.take(), &mut self.exporter) {
+            (Some(flushed), _) => self.flushed(flushed),
+            (None, Some(exporter)) => exporter.flush(health, until),
+            (None, None) => self.flushed(Flushed::default()),
+        }
+    }
+
+    fn hasten(&mut self, until: Timestamp) {
+        if let (Some((_, given_up)), Some(exporter)) = (&mut self.closing, &self.exporter) {
+            *given_up = until + FLUSH_SLACK;
+            exporter.hasten(until);
+        }
+    }
+
+    /// Says the last word without the export thread, if that has had its time.
+    fn give_up_flush(&mut self) {
+        let is_late = self.closing.as_ref().is_some_and(|(_, until)| self.clock.now() >= *until);
+        if let Some(exporter) = self.exporter.as_ref().filter(|_| is_late) {
+            let flushed = exporter.give_up();
+            self.flushed(flushed);
+        }
+    }
+
+    fn flushed(&mut self, flushed: Flushed) {
+        match self.closing.take() {
+            Some((closing, _)) => {
+                let Flushed { telemetry, over_budget, fault } = flushed;
+                let faults = fault.into_iter().collect();
+                self.exporter = None;
+                self.step(Input::Closed(Closing { telemetry, over_budget, faults, ..closing }));
+            }
+            None => self.flushed = Some(flushed),
+        }
     }
 }
+
+/// What a flush may take beyond its deadline before it is not waited for.
+const FLUSH_SLACK: Nanos = Nanos::from_millis(100);
 
 /// An upper bound on one wait: whoever watches the worker sees that it goes on.
 const LONGEST_WAIT: Nanos = Nanos::SECOND;

@@ -41,6 +41,46 @@ pub(crate) fn peak_rss_bytes() -> u64 {
     kib_of(&status, "VmHWM").unwrap_or(0) * 1_024
 }
 
+/// The memory this process holds, in bytes.
+pub(crate) fn rss_bytes() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    kib_of(&status, "VmRSS").unwrap_or(0) * 1_024
+}
+
+/// What TCP has counted since the machine was started: of all processes in this one's network namespace.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TcpCounters {
+    /// Segments that were sent again, those that open a connection included.
+    pub(crate) retransmits: u64,
+    /// Segments that ask for a connection and were sent again: a target whose listener is full does not answer them.
+    pub(crate) syn_retransmits: u64,
+    /// Connections that were not accepted, for the most part since a listener's queue was full.
+    pub(crate) listen_drops: u64,
+}
+
+impl TcpCounters {
+    /// What was counted since `before`.
+    pub(crate) fn since(&self, before: &Self) -> Self {
+        Self {
+            retransmits: self.retransmits.saturating_sub(before.retransmits),
+            syn_retransmits: self.syn_retransmits.saturating_sub(before.syn_retransmits),
+            listen_drops: self.listen_drops.saturating_sub(before.listen_drops),
+        }
+    }
+}
+
+/// What TCP has counted so far.
+pub(crate) fn tcp_counters() -> TcpCounters {
+    let read = |path| fs::read_to_string(path).unwrap_or_default();
+    let (snmp, netstat) = (read("/proc/self/net/snmp"), read("/proc/self/net/netstat"));
+    let of = |text: &str, group, name| counter_of(text, group, name).unwrap_or(0);
+    TcpCounters {
+        retransmits: of(&snmp, "Tcp:", "RetransSegs"),
+        syn_retransmits: of(&netstat, "TcpExt:", "TCPSynRetrans"),
+        listen_drops: of(&netstat, "TcpExt:", "ListenDrops"),
+    }
+}
+
 /// How many local ports the kernel deals out for connections to one destination.
 pub(crate) fn local_ports() -> u64 {
     let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
@@ -76,15 +116,28 @@ pub(crate) fn stolen() -> Nanos {
 
 /// CPU time of those threads of this process whose name begins with `prefix`.
 pub(crate) fn threads_cpu(prefix: &str) -> Nanos {
-    let Ok(threads) = fs::read_dir("/proc/self/task") else { return Nanos::ZERO };
-    let of_thread = |folder: std::path::PathBuf| {
+    each_threads_cpu(prefix).fold(Nanos::ZERO, |sum, (_, cpu)| sum.saturating_add(cpu))
+}
+
+/// The same of each of them, with its name.
+pub(crate) fn each_threads_cpu(prefix: &str) -> impl Iterator<Item = (String, Nanos)> {
+    let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    threads.filter_map(move |thread| {
+        let folder = thread.path();
         let name = fs::read_to_string(folder.join("comm")).ok()?;
         if !name.starts_with(prefix) {
             return None;
         }
-        first_number(&fs::read_to_string(folder.join("schedstat")).ok()?)
-    };
-    Nanos::new(threads.flatten().filter_map(|thread| of_thread(thread.path())).sum())
+        let cpu = first_number(&fs::read_to_string(folder.join("schedstat")).ok()?)?;
+        Some((name.trim_end().to_owned(), Nanos::new(cpu)))
+    })
+}
+
+/// The value of `name` in a text of pairs of lines, `Tcp: RtoMin …` and `Tcp: 200 …`, see proc_net(5).
+fn counter_of(text: &str, group: &str, name: &str) -> Option<u64> {
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix(group));
+    let place = lines.next()?.split_whitespace().position(|column| column == name)?;
+    lines.next()?.split_whitespace().nth(place)?.parse().ok()
 }
 
 /// The value of `name` in a text of lines like `MemTotal:  24684096 kB`.
@@ -133,6 +186,24 @@ mod tests {
         assert_eq!(cpu_name("processor\t: 0\nmodel name\t: AMD EPYC\n"), "AMD EPYC");
         assert_eq!(cpu_name("processor : 0\n"), "");
         assert_eq!(first_number("93104 7 1\n"), Some(93_104));
+        let snmp = "Ip: Forwarding\nIp: 1\nTcp: RtoMin InSegs RetransSegs\nTcp: 200 17 4\nUdp: A\nUdp: 9\n";
+        assert_eq!(counter_of(snmp, "Tcp:", "RetransSegs"), Some(4));
+        assert_eq!(counter_of(snmp, "Tcp:", "Retrans"), None);
+        assert_eq!(counter_of("Tcp: RetransSegs\n", "Tcp:", "RetransSegs"), None);
+    }
+
+    #[test]
+    fn the_kernels_tcp_counters_rise_only() {
+        let before = tcp_counters();
+        assert_eq!(before.since(&before), TcpCounters::default());
+        let read = |path| fs::read_to_string(path).unwrap();
+        let (snmp, netstat) = (read("/proc/self/net/snmp"), read("/proc/self/net/netstat"));
+        assert!(counter_of(&snmp, "Tcp:", "RetransSegs").is_some(), "{snmp}");
+        for name in ["ListenDrops", "TCPSynRetrans"] {
+            assert!(counter_of(&netstat, "TcpExt:", name).is_some(), "{name} in {netstat}");
+        }
+        let now = tcp_counters();
+        assert!(now.retransmits >= before.retransmits && now.listen_drops >= before.listen_drops);
     }
 
     #[test]
@@ -140,7 +211,8 @@ mod tests {
         let facts = host_facts();
         assert!(facts.cpus_allowed >= 1 && facts.memory_bytes > 0, "{facts:?}");
         assert!(facts.kernel.starts_with("Linux "), "{facts:?}");
-        assert!(peak_rss_bytes() > 0 && memory_available() > 0 && local_ports() > 0);
+        assert!(peak_rss_bytes() >= rss_bytes() && rss_bytes() > 0);
+        assert!(memory_available() > 0 && local_ports() > 0);
     }
 
     #[test]

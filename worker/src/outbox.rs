@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use control::{Fact, FactBody, RunId, SessionId, WorkerId};
+use control::{Fact, FactBody, RunId, SessionId, TracedRequest, WorkerId};
 use units::{Nanos, Timestamp};
 
 /// Whose facts they are.
@@ -67,12 +67,33 @@ impl Outbox {
 
     /// Takes a new fact; `send` is given what is to be sent now.
     pub(crate) fn push(&mut self, now: Timestamp, body: FactBody, send: impl FnMut(Fact)) {
-        match (self.waiting.back_mut(), body) {
-            // A number may have been seen already, so only what never had one is merged.
-            (Some(FactBody::Measured(waiting)), FactBody::Measured(next)) => {
-                waiting.merge(&next).expect("one worker measures in one layout");
+        // A number may have been seen already, so only what never had one is merged. These two kinds do not mind which of
+        // them comes first, so neither keeps the other from being merged.
+        let is_of_each_second =
+            |body: &&mut FactBody| matches!(body, FactBody::Measured(_) | FactBody::Traced(_));
+        let mut mergeable = self.waiting.iter_mut().rev().take_while(is_of_each_second);
+        match body {
+            FactBody::Measured(next) => {
+                let waiting = mergeable.find_map(|body| match body {
+                    FactBody::Measured(waiting) => Some(waiting),
+                    _ => None,
+                });
+                match waiting {
+                    Some(waiting) => waiting.merge(&next).expect("one worker measures in one layout"),
+                    None => self.waiting.push_back(FactBody::Measured(next)),
+                }
             }
-            (_, body) => self.waiting.push_back(body),
+            FactBody::Traced(next) => {
+                let waiting = mergeable.find_map(|body| match body {
+                    FactBody::Traced(waiting) => Some(waiting),
+                    _ => None,
+                });
+                match waiting {
+                    Some(waiting) => keep_slowest(waiting, next),
+                    None => self.waiting.push_back(FactBody::Traced(next)),
+                }
+            }
+            body => self.waiting.push_back(body),
         }
         self.send_waiting(now, send);
     }
@@ -152,6 +173,13 @@ impl Outbox {
             send(fact);
         }
     }
+}
+
+/// Keeps the slowest of both in `requests`, slowest first, no more than one fact may hold.
+pub(crate) fn keep_slowest(requests: &mut Vec<TracedRequest>, more: Vec<TracedRequest>) {
+    requests.extend(more);
+    requests.sort_by_key(|request| std::cmp::Reverse(request.response_time));
+    requests.truncate(TracedRequest::MOST);
 }
 
 #[cfg(test)]

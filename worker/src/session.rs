@@ -9,7 +9,8 @@
 //! It does no I/O and owns no clock: [`Session::step`] takes an instant and something that happened and says what
 //! follows. Commands are applied in the order of their numbers, each once; one that makes no sense in a state has no
 //! effect, and neither has anything of a controller's life before the latest one that was seen. Once it is told to stop
-//! or to leave, a session ends with its last fact in bounded time, whatever the engine's threads do.
+//! or to leave, a session ends with its last fact in bounded time, whatever the engine's threads do. While it closes,
+//! telemetry is flushed; a stop that comes then leaves less time for it.
 
 mod message;
 mod revising;
@@ -29,16 +30,38 @@ enum State {
     Idle,
     Preparing,
     Ready,
-    Armed { at: Timestamp },
+    Armed {
+        at: Timestamp,
+    },
     Running,
-    Stopping { mode: StopMode, deadline: Timestamp },
-    Closing,
+    Stopping {
+        mode: StopMode,
+        deadline: Timestamp,
+        flush_until: Timestamp,
+    },
+    /// What was measured is handed over, and telemetry has until then.
+    Closing {
+        until: Timestamp,
+    },
     Over,
 }
 
 /// From the instant at which what is in flight is cancelled to the end of every thread: 1 s for teardown, which the
 /// engine bounds itself, and half of the second that the controller then waits for the last fact.
 const TEARDOWN: Nanos = Nanos::from_millis(1_500);
+
+/// How long telemetry may take to reach its receivers when the load ended by itself.
+const FLUSH: Nanos = Nanos::from_secs(5);
+
+/// The same after a stop, from the end of the threads: somebody waits.
+const STOPPED_FLUSH: Nanos = Nanos::from_millis(700);
+
+/// The same after a second stop.
+const CANCELLED_FLUSH: Nanos = Nanos::from_millis(300);
+
+/// From the instant at which what is in flight is cancelled to the last word, telemetry flushed or not: the controller waits
+/// for 2 s, a fifth of a second of which is left for the word's way.
+const LAST_WORD: Nanos = Nanos::from_millis(1_800);
 
 /// A worker's side of one run.
 #[derive(Debug)]
@@ -113,7 +136,13 @@ impl Session {
             Input::OnceEnded { command, failure } => self.once_ended(now, command, failure, out),
             Input::ThreadEnded { thread, end } => self.thread_ended(now, thread, end, out),
             Input::Measured(snapshot) => self.say(now, FactBody::Measured(snapshot), out),
-            Input::Closed(closing) => self.close(now, &closing, out),
+            Input::Traced(requests) => {
+                // The last word is the last one.
+                if self.state != State::Over {
+                    self.say(now, FactBody::Traced(requests), out);
+                }
+            }
+            Input::Closed(closing) => self.close(now, closing, out),
             Input::Stop(mode) => self.stop(now, mode, out),
             Input::Leave(departure) => self.leave(now, departure, out),
             Input::Withdraw => {
@@ -205,8 +234,7 @@ impl Session {
                         Some("it did not end before the worker's part did; its outcome is unknown".into());
                     self.say(now, FactBody::Once { task, failure }, out);
                 }
-                self.state = State::Closing;
-                out.push(Output::Close);
+                self.begin_closing(now, out);
             }
             _ => {}
         }
@@ -241,7 +269,7 @@ impl Session {
                 self.revising.begin(&revision);
                 out.push(Output::Revise(*revision));
             }
-            (CommandBody::Once { .. }, State::Closing | State::Over) => {}
+            (CommandBody::Once { .. }, State::Closing { .. } | State::Over) => {}
             (CommandBody::Once { task }, State::Stopping { .. }) => {
                 let failure = Some("it was not executed: the worker's part is ending".into());
                 self.say(now, FactBody::Once { task, failure }, out);
@@ -288,7 +316,7 @@ impl Session {
     }
 
     fn tell_revised(&mut self, now: Timestamp, out: &mut Vec<Output>) {
-        if matches!(self.state, State::Closing | State::Over) {
+        if matches!(self.state, State::Closing { .. } | State::Over) {
             return;
         }
         let threads = &self.threads;
@@ -323,8 +351,11 @@ impl Session {
 
     /// Carries nothing of the plan any more; what it leaves undone is no longer this worker's to count.
     fn leave(&mut self, now: Timestamp, departure: Departure, out: &mut Vec<Output>) {
-        if matches!(self.state, State::Stopping { .. } | State::Closing | State::Over) {
-            return;
+        match self.state {
+            State::Stopping { .. } | State::Over => return,
+            // It has carried its part; only the flush is left, and whoever leaves has no five seconds for it.
+            State::Closing { until } => return self.hasten(now, StopMode::Drain, until, out),
+            _ => {}
         }
         let since = departure.since;
         self.left_at = Some(self.start.map_or(Nanos::ZERO, |start| since.saturating_since(start)));
@@ -340,16 +371,46 @@ impl Session {
         end: Timestamp,
         out: &mut Vec<Output>,
     ) {
-        let before = match self.state {
+        let (deadline, flush_until) = match self.state {
             State::Idle | State::Preparing if self.once.is_empty() => {
-                return self.close(now, &Closing::default(), out);
+                return self.close(now, Closing::default(), out);
             }
-            State::Stopping { mode: present, deadline } if mode > present => deadline,
-            State::Stopping { .. } | State::Closing | State::Over => return,
-            _ => Timestamp::NEVER,
+            State::Stopping { mode: present, deadline, flush_until } if mode > present => {
+                (deadline, flush_until)
+            }
+            State::Closing { until } => return self.hasten(now, mode, until, out),
+            State::Stopping { .. } | State::Over => return,
+            _ => (Timestamp::NEVER, Timestamp::NEVER),
         };
         out.push(Output::Order(order));
-        self.state = State::Stopping { mode, deadline: before.min(end + TEARDOWN) };
+        self.state = State::Stopping {
+            mode,
+            deadline: deadline.min(end + TEARDOWN),
+            flush_until: flush_until.min(end + LAST_WORD),
+        };
+    }
+
+    /// Lets what was measured be handed over, and telemetry be flushed.
+    fn begin_closing(&mut self, now: Timestamp, out: &mut Vec<Output>) {
+        let until = match self.state {
+            State::Stopping { flush_until, .. } => flush_until.min(now + STOPPED_FLUSH),
+            _ => now + FLUSH,
+        };
+        self.state = State::Closing { until };
+        out.push(Output::Close { until });
+    }
+
+    /// Leaves less time to flush what is being flushed.
+    fn hasten(&mut self, now: Timestamp, mode: StopMode, until: Timestamp, out: &mut Vec<Output>) {
+        let patience = match mode {
+            StopMode::Drain => STOPPED_FLUSH,
+            StopMode::Cancel => CANCELLED_FLUSH,
+        };
+        if now + patience < until {
+            let until = now + patience;
+            self.state = State::Closing { until };
+            out.push(Output::Hasten { until });
+        }
     }
 
     fn thread_ended(&mut self, now: Timestamp, thread: u32, end: ThreadEnd, out: &mut Vec<Output>) {
@@ -378,8 +439,7 @@ impl Session {
             return;
         }
         if self.once.is_empty() {
-            self.state = State::Closing;
-            out.push(Output::Close);
+            self.begin_closing(now, out);
         } else {
             // The load is over, so a task beside it has as long as a request in flight.
             self.stop(now, StopMode::Drain, out);
@@ -387,13 +447,16 @@ impl Session {
     }
 
     /// Says the last word.
-    fn close(&mut self, now: Timestamp, closing: &Closing, out: &mut Vec<Output>) {
+    fn close(&mut self, now: Timestamp, closing: Closing, out: &mut Vec<Output>) {
         self.state = State::Over;
+        self.faults.extend(closing.faults);
         let mut last = FinalFact {
             requests_attempted: 0,
             iterations_started: 0,
             health: closing.health,
             faults: std::mem::take(&mut self.faults),
+            telemetry: closing.telemetry,
+            executions_over_budget: closing.over_budget,
             panicked: self.threads.iter().any(|end| matches!(end, Some(ThreadEnd::Panicked(_)))),
             left_at: self.left_at,
         };

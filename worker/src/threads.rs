@@ -40,7 +40,7 @@ impl EngineThreads {
     ) -> io::Result<()> {
         let (remote, orders) = orders();
         let number = thread.config.thread;
-        let ReadyThread { config, recorder, cpu } = thread;
+        let ReadyThread { config, recorder, tracer, cpu } = thread;
         let run = move || {
             if let Some(cpu) = cpu {
                 cpus::pin(cpu);
@@ -48,7 +48,7 @@ impl EngineThreads {
             // What a panic leaves behind is dropped with the closure; the recorder hands out what it holds then.
             let result = catch_unwind(AssertUnwindSafe(|| {
                 let protocol = Http1::new(requests, Arc::new(SystemResolver), policy);
-                run_thread(config, &tasks, protocol, recorder, orders)
+                run_thread(config, &tasks, protocol, recorder, tracer, orders)
             }));
             ended(match result {
                 Ok(Ok(report)) => ThreadEnd::Finished(report),

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Explanation;
 use crate::{Conditions, ExitCode};
 
 /// What a run came to.
@@ -104,6 +105,9 @@ pub struct ThresholdResult {
     pub at_least: bool,
     /// Of the measured value.
     pub unit: Unit,
+    /// What contributed most; `null` when it held, or when nothing can be said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<Explanation>,
 }
 
 /// How the process ends.

@@ -111,6 +111,7 @@ fn sample() -> ResultFile {
             measured: Some(0.1),
             at_least: false,
             unit: Unit::Ratio,
+            explanation: None,
         }],
         totals: Totals {
             iterations,
@@ -264,6 +265,42 @@ fn sample() -> ResultFile {
             requests_unaccounted_at_most: 3,
             is_estimate: true,
         }),
+        telemetry: Some(TelemetryResult {
+            sinks: vec![SinkResult {
+                process: "local".into(),
+                signal: TelemetrySignal::Traces,
+                endpoint: "http://127.0.0.1:4318".into(),
+                produced: 10,
+                acknowledged: 5,
+                rejected: 2,
+                lost: 2,
+                unknown: 1,
+                retried: 3,
+            }],
+            executions_over_budget: 4,
+            max_loss: 0.01,
+            held: false,
+        }),
+        slowest: vec![SlowRequest {
+            worker: "local".into(),
+            scenario: "browse".into(),
+            step: "list".into(),
+            iteration: 7,
+            vu: 1,
+            at_ms: 12.5,
+            response_time_us: 1_200.0,
+            service_time_us: 1_100.0,
+            queue_wait_us: 90.0,
+            dns_us: None,
+            connect_us: Some(40.0),
+            tls_us: None,
+            first_byte_us: Some(900.0),
+            receive_us: Some(3.0),
+            outcome: "timeout".into(),
+            status: None,
+            trace_id: "0".repeat(31) + "1",
+            span_id: "0".repeat(15) + "1",
+        }],
     }
 }
 
@@ -327,6 +364,19 @@ fn the_committed_schema_is_the_one_of_this_program() {
         committed == schema_json(),
         "api/schema/result.schema.json is out of date: run `cargo xtask schema`"
     );
+}
+
+#[test]
+fn a_result_of_before_there_was_telemetry_reads_too() {
+    let mut document = serde_json::to_value(sample()).unwrap();
+    let result = document.as_object_mut().unwrap();
+    for key in ["telemetry", "slowest"] {
+        result.remove(key).unwrap();
+    }
+    let threshold = result["thresholds"][0].as_object().unwrap();
+    assert!(!threshold.contains_key("explanation"), "what is not there is not written");
+    let read = ResultFile::from_json(&document.to_string()).unwrap();
+    assert_eq!((read.telemetry, read.slowest), (None, Vec::new()));
 }
 
 #[test]

@@ -189,6 +189,7 @@ impl Cluster {
             files: submission.contents(),
             plan: submission.plan.clone(),
             layout: submission.layout.clone(),
+            thresholds: submission.workload.thresholds.clone(),
             workers: specs,
             threads: options.threads,
             preflight: submission.preflight,

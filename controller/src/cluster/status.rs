@@ -7,8 +7,9 @@ use units::Timestamp;
 
 use super::member::{Member, Standing};
 use super::run::{Run, Stage};
-use super::{Cluster, ControlError};
+use super::{Cluster, ControlError, Submission};
 use crate::live::{LivePhase, LiveView};
+use crate::run::RunFold;
 
 impl Cluster {
     /// Its workers, and the runs that are not over.
@@ -35,6 +36,19 @@ impl Cluster {
     /// When there is no such run, or not any more.
     pub fn run(&self, id: RunId) -> Result<RunStatus, ControlError> {
         Ok(self.run_status(id, self.find(id)?))
+    }
+
+    /// How a run was asked for, for as long as it is kept.
+    pub fn submission(&self, id: RunId) -> Option<&Submission> {
+        self.runs.get(&id).map(|run| &*run.submission)
+    }
+
+    /// What is recorded of a run that is under way.
+    pub fn fold(&self, id: RunId) -> Option<&RunFold> {
+        match &self.runs.get(&id)?.stage {
+            Stage::UnderWay(machine) => Some(machine.fold()),
+            Stage::Queued { .. } | Stage::Building | Stage::Over { .. } => None,
+        }
     }
 
     pub(super) fn run_status(&self, id: RunId, run: &Run) -> RunStatus {

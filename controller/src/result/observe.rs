@@ -1,7 +1,8 @@
 //! What the verdict needs to know of a run.
 
 use metrics::{
-    BrokenLedger, Catalog, Evaluation, LedgerName, Outcomes, Period, ScenarioTime, Threshold, UnsentReason,
+    BrokenLedger, Catalog, Evaluation, LedgerName, Outcomes, Period, ScenarioTime, Threshold, Totals,
+    UnsentReason,
 };
 use units::{Nanos, Ratio};
 
@@ -21,14 +22,7 @@ pub(super) fn measured_time(sealed: &SealedRun) -> Nanos {
 pub(super) fn observations(sealed: &SealedRun, judged: &[(&Threshold, Evaluation)]) -> Observations {
     let totals = sealed.merged.totals();
     let started = sealed.start.is_some();
-    let iterations = totals.all_scenarios().iterations;
-    let unsent = |reason: UnsentReason| iterations.unsent[reason.index()].count;
-    let requests = totals.all_steps().requests;
     let health = || sealed.sessions.iter().filter_map(|session| Some(&session.final_fact()?.health));
-    let largest = |ratios: &mut dyn Iterator<Item = Ratio>| {
-        ratios.fold(Ratio::ZERO, |most, ratio| if ratio > most { ratio } else { most })
-    };
-    let lag = totals.all_scenario_times(ScenarioTime::DispatchLag, Outcomes::Both).quantile(0.99);
     let failed = judged.iter().filter(|(_, evaluation)| started && !evaluation.passed);
     let is_fault = |condition| matches!(condition, api::Condition::InternalError | api::Condition::Panicked);
     let faults = sealed.incidents.iter().filter(|incident| is_fault(incident.kind.condition()));
@@ -45,21 +39,10 @@ pub(super) fn observations(sealed: &SealedRun, judged: &[(&Threshold, Evaluation
         started,
         succeeded: !totals.nothing_succeeded(),
         closed_model: sealed.plan.scenarios.iter().any(|scenario| !scenario.load.is_open()),
-        dispatch_lag_p99: lag.map(|estimate| estimate.value),
-        due: iterations
-            .due
-            .count
-            .saturating_sub(unsent(UnsentReason::Stopped) + unsent(UnsentReason::LeaseEnded)),
-        generator_stall: unsent(UnsentReason::GeneratorStall),
-        stood_still: largest(
-            &mut totals.activity().values().map(|did| Ratio::of(did.stalled.as_u64(), did.wall.as_u64())),
-        ),
-        attempted: requests.attempted,
-        own_faults: requests.own_faults(),
         throttled: largest(
-            &mut health().map(|health| Ratio::of(health.throttled.as_u64(), health.elapsed.as_u64())),
+            health().map(|health| Ratio::of(health.throttled.as_u64(), health.elapsed.as_u64())),
         ),
-        busiest_thread: largest(&mut health().map(|health| health.busiest_thread)),
+        busiest_thread: largest(health().map(|health| health.busiest_thread)),
         clock_step: health().map(|health| health.clock_step).max().unwrap_or(Nanos::ZERO),
         broken_ledgers: broken,
         failed_thresholds: failed.map(|(threshold, evaluation)| failed_text(threshold, evaluation)).collect(),
@@ -67,7 +50,35 @@ pub(super) fn observations(sealed: &SealedRun, judged: &[(&Threshold, Evaluation
         faults,
         degraded: if sealed.is_degraded() { degraded::reasons(sealed) } else { Vec::new() },
         allow_degraded: sealed.policy.allow_degraded,
+        ..of_generator(totals)
     }
+}
+
+/// What the measurements themselves say of the generator, also while the run is under way.
+pub(crate) fn of_generator(totals: &Totals) -> Observations {
+    let iterations = totals.all_scenarios().iterations;
+    let unsent = |reason: UnsentReason| iterations.unsent[reason.index()].count;
+    let requests = totals.all_steps().requests;
+    let lag = totals.all_scenario_times(ScenarioTime::DispatchLag, Outcomes::Both).quantile(0.99);
+    Observations {
+        started: true,
+        dispatch_lag_p99: lag.map(|estimate| estimate.value),
+        due: iterations
+            .due
+            .count
+            .saturating_sub(unsent(UnsentReason::Stopped) + unsent(UnsentReason::LeaseEnded)),
+        generator_stall: unsent(UnsentReason::GeneratorStall),
+        stood_still: largest(
+            totals.activity().values().map(|did| Ratio::of(did.stalled.as_u64(), did.wall.as_u64())),
+        ),
+        attempted: requests.attempted,
+        own_faults: requests.own_faults(),
+        ..Observations::default()
+    }
+}
+
+fn largest(ratios: impl Iterator<Item = Ratio>) -> Ratio {
+    ratios.fold(Ratio::ZERO, |most, ratio| if ratio > most { ratio } else { most })
 }
 
 /// Whether a ledger is open only by what lost workers left open when they told last.

@@ -1,3 +1,5 @@
+mod telemetry;
+
 use std::sync::Arc;
 
 use api::ExitCode;
@@ -15,6 +17,7 @@ use crate::incident::{Incident, IncidentKind};
 use crate::merge::Merged;
 use crate::run::{Actor, AnnotationKind, Peer, WorkerSpec};
 use crate::session::{Loss, Session, SessionEnd, Start};
+use crate::slowest::Slowest;
 
 /// 10/s for 2 s against the built-in target, after `warm_up`.
 fn workload(warm_up: &str) -> Workload {
@@ -86,6 +89,7 @@ fn sealed(workload: &Workload, lag: Nanos, slots: &[(u64, Fate)]) -> SealedRun {
         annotations: Vec::new(),
         revisions: vec![first],
         missing: Missing::default(),
+        slowest: Slowest::default(),
         refused_facts: 0,
     }
 }
@@ -97,12 +101,17 @@ fn all_but(fate: Fate, others: &[(u64, Fate)]) -> Vec<(u64, Fate)> {
 }
 
 fn built(sealed: &SealedRun, workload: &Workload) -> ResultFile {
+    built_with(sealed, workload, Vec::new())
+}
+
+fn built_with(sealed: &SealedRun, workload: &Workload, telemetry: Vec<SinkReport>) -> ResultFile {
     let label = |at: Timestamp| format!("label of {}", at.as_nanos());
     let context = ResultContext {
         workload,
         files: &Files::default(),
         tool: Tool { name: "loadgen".to_owned(), version: "0.1.0".to_owned(), git: None },
         overrides: Vec::new(),
+        telemetry,
         label: &label,
     };
     let result = build(sealed, &context);

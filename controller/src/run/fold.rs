@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
-use control::{Fact, FactBody, FinalFact, Refusal, RunId, StopMode};
+use control::{Fact, FactBody, FinalFact, Refusal, RunId, StopMode, TracedRequest};
 use metrics::{Layout, ShapeMismatch, Snapshot};
 use plan::{Amendment, RunPlan};
 use units::{Nanos, Timestamp};
 
 use super::{Actor, Annotation, AnnotationKind, Peer, Record, Revised, RunSpec, WorkerSpec};
 use crate::accounting::Missing;
+use crate::contribution::Watches;
 use crate::incident::{Incident, IncidentKind};
-use crate::merge::Merged;
+use crate::merge::{AHEAD, Merged};
 use crate::session::{Leave, Loss, Session, SessionEnd, Start};
+use crate::slowest::Slowest;
 
 /// The state of a run. Only [`RunFold::apply`] changes it: the same records give the same state, also from a checkpoint
 /// on.
@@ -43,9 +45,12 @@ pub struct RunFold {
     pub revisions: Vec<Revised>,
     /// What of the plan nobody carried, and what is not known; set when the run is sealed.
     pub missing: Missing,
+    /// The requests worth looking at.
+    pub slowest: Slowest,
     /// Facts of sessions that never took part.
     pub refused_facts: u64,
     layout: Arc<Layout>,
+    watches: Arc<Watches>,
 }
 
 impl RunFold {
@@ -65,8 +70,10 @@ impl RunFold {
             annotations: Vec::new(),
             revisions: Vec::new(),
             missing: Missing::default(),
+            slowest: Slowest::default(),
             refused_facts: 0,
             layout: Arc::clone(&spec.layout),
+            watches: Arc::new(Watches::new(&spec.thresholds, &spec.layout)),
         }
     }
 
@@ -246,6 +253,7 @@ impl RunFold {
                 }
             }
             FactBody::Measured(snapshot) => self.measured(at, index, snapshot),
+            FactBody::Traced(requests) => self.traced(at, index, requests),
             FactBody::Final(fact) => self.finished(at, index, fact),
         }
     }
@@ -291,15 +299,45 @@ impl RunFold {
         let now = self.start.map_or(Nanos::ZERO, |start| at.saturating_since(start));
         let taken = self.merged.add(session.place as u32, snapshot, now);
         let why = match taken.map_err(|error| error.to_string()) {
-            Ok(()) => session.sums.add(snapshot, &self.layout).err().map(|error| error.to_string()),
+            Ok(()) => {
+                session.contributions.add(&self.watches, snapshot, &self.layout);
+                session.sums.add(snapshot, &self.layout).err().map(|error| error.to_string())
+            }
             Err(why) => Some(why),
         };
         if let Some(why) = why {
-            let worker = session.worker.clone();
-            session.end = Some(SessionEnd::Lost);
-            session.loss = Some(Loss { at, reason: why.clone(), may_go_on: true, is_quarantine: true });
-            self.note(at, IncidentKind::Quarantined { worker, why });
+            self.quarantine(at, index, why);
         }
+    }
+
+    fn traced(&mut self, at: Timestamp, index: usize, requests: &[TracedRequest]) {
+        let latest = self.run_time(at).saturating_add(AHEAD);
+        let steps = self.plan.steps.len();
+        let why = requests.iter().find_map(|request| {
+            let ended = request.at.saturating_add(request.response_time);
+            if request.step as usize >= steps {
+                Some(format!("a request of step {}, but the plan has {steps} steps", request.step))
+            } else if ended > latest {
+                Some(format!("a request that ended at {ended} of the run, which is not over before {latest}"))
+            } else {
+                None
+            }
+        });
+        if let Some(why) = why {
+            return self.quarantine(at, index, why);
+        }
+        let session = &mut self.sessions[index];
+        session.is_traced = true;
+        self.slowest.add(&session.worker, requests);
+    }
+
+    /// From now on nothing that a session says is believed.
+    fn quarantine(&mut self, at: Timestamp, index: usize, why: String) {
+        let session = &mut self.sessions[index];
+        let worker = session.worker.clone();
+        session.end = Some(SessionEnd::Lost);
+        session.loss = Some(Loss { at, reason: why.clone(), may_go_on: true, is_quarantine: true });
+        self.note(at, IncidentKind::Quarantined { worker, why });
     }
 
     /// The end of a worker's part is held against the sum of what it reported.

@@ -13,6 +13,7 @@ use crate::incident::Incident;
 use crate::merge::Merged;
 use crate::planned::Planned;
 use crate::session::Session;
+use crate::slowest::Slowest;
 
 /// A run that is over: everything its result is made of.
 #[derive(Debug)]
@@ -43,6 +44,8 @@ pub struct SealedRun {
     pub revisions: Vec<Revised>,
     /// What of the plan nobody carried, and what is not known.
     pub missing: Missing,
+    /// The requests worth looking at.
+    pub slowest: Slowest,
     /// Facts of sessions that never took part.
     pub refused_facts: u64,
 }
@@ -68,6 +71,7 @@ impl SealedRun {
             annotations: fold.annotations,
             revisions: fold.revisions,
             missing: fold.missing,
+            slowest: fold.slowest,
             refused_facts: fold.refused_facts,
         }
     }

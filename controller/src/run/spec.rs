@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use control::{Epoch, FileContent, RunId, SessionId, WorkerId, WorkerInfo};
-use metrics::Layout;
+use metrics::{Layout, Threshold};
 use plan::RunPlan;
 use scenario::LossPolicy;
 use units::Nanos;
@@ -27,6 +27,8 @@ pub struct RunSpec {
     pub plan: Arc<RunPlan>,
     /// The series of the plan; see [`control::layout`].
     pub layout: Arc<Layout>,
+    /// The thresholds of the workload: what contributes to each is kept, so that one that is not met can be explained.
+    pub thresholds: Vec<Threshold>,
     /// Who makes the load.
     pub workers: Vec<WorkerSpec>,
     /// Engine threads each worker shall use; `None` for its own choice.

@@ -4,6 +4,7 @@ mod members;
 mod records;
 mod simulation;
 mod stops;
+mod traces;
 
 use std::sync::Arc;
 

@@ -11,6 +11,8 @@ use control::{
     Ack, Beat, BeatAck, Enrol, EnrolRefusal, Enrolled, Fact, FromController, FromWorker, LeaveMode, RunId,
     WorkerId,
 };
+use telemetry::Board;
+use telemetry::catalogue::CONFIGURATION_LOADS;
 use tokio::sync::{mpsc, oneshot};
 use units::Timestamp;
 
@@ -33,6 +35,7 @@ pub struct ClusterHandle {
     pub(super) calls: mpsc::Sender<Call>,
     pub(super) beats: mpsc::Sender<BeatCall>,
     pub(super) contents: Arc<Contents>,
+    pub(super) board: Board,
 }
 
 /// A sign of life and where its answer goes.
@@ -61,6 +64,7 @@ pub(super) enum Call {
     Result(RunId, oneshot::Sender<Result<Arc<ResultFile>, ResultError>>),
     Events(RunId, u64, oneshot::Sender<Result<Events, ControlError>>),
     Readiness(oneshot::Sender<Result<(), String>>),
+    Watchers(oneshot::Sender<usize>),
     Shutdown,
 }
 
@@ -160,9 +164,20 @@ impl ClusterHandle {
         }
         let contents = Arc::clone(&self.contents);
         let prepared = tokio::task::spawn_blocking(move || prepare::submission(run, by, &contents)).await;
-        let submission = prepared.map_err(|fault| SubmitError::Invalid(fault.to_string()))??;
+        let prepared = prepared.map_err(|fault| SubmitError::Invalid(fault.to_string()))?;
+        match &prepared {
+            Ok(_) => self.count_load("loaded"),
+            Err(SubmitError::Invalid(_)) => self.count_load("refused"),
+            // It will be submitted again with what is missing.
+            Err(_) => {}
+        }
+        let submission = prepared?;
         let asked = self.ask(|answer| Call::Submit(Box::new(submission), request, answer)).await;
         asked.unwrap_or(Err(SubmitError::Ended))
+    }
+
+    fn count_load(&self, outcome: &str) {
+        self.board.count(&CONFIGURATION_LOADS, &[("kind", "scenario"), ("outcome", outcome)]);
     }
 
     /// Changes a run; answers with where it stands then.
@@ -233,6 +248,14 @@ impl ClusterHandle {
     /// Says why not.
     pub async fn readiness(&self) -> Result<(), String> {
         self.ask(Call::Readiness).await.unwrap_or_else(|ended| Err(ended.to_string()))
+    }
+
+    /// How many follow a run.
+    ///
+    /// # Errors
+    /// When the controller has ended.
+    pub async fn watchers(&self) -> Result<usize, Ended> {
+        self.ask(Call::Watchers).await
     }
 
     /// Asks for the end: runs are stopped, workers sent away. [`Host::shut_down`](super::host::Host::shut_down) waits for it.

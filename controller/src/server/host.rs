@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use api::http::RunEventBody;
+use api::http::{RunEventBody, RunState};
 use api::result::Tool;
 use control::{FromController, RunId};
 use tokio::sync::{mpsc, watch};
@@ -21,6 +21,7 @@ use super::watch::{Events, Watcher};
 use crate::cluster::{
     Build, Cluster, ClusterOptions, ClusterOutput, LinkId, LoggedEvent, Outcome, ResultOf, WallClock,
 };
+use crate::observe::{About, RunObserver, Telemetry};
 use crate::run::Actor;
 
 /// The task that owns a cluster, and the way to it.
@@ -34,16 +35,18 @@ pub struct Host {
 
 impl Host {
     /// Starts the task on the present runtime. `tool` is the program, for results; `content_bytes` is the memory that
-    /// contents may take.
+    /// contents may take, and `telemetry` says where to what is known of runs here goes.
     pub fn start(
         clock: impl Clock + Send + 'static,
         options: ClusterOptions,
         tool: Tool,
         content_bytes: usize,
+        telemetry: Telemetry,
     ) -> Self {
         let (calls, called) = mpsc::channel(CALLS);
         let (beats, beaten) = mpsc::channel(BEATS);
-        let handle = ClusterHandle { calls, beats, contents: Arc::new(Contents::new(content_bytes)) };
+        let board = telemetry.board.clone();
+        let handle = ClusterHandle { calls, beats, contents: Arc::new(Contents::new(content_bytes)), board };
         let (said, over) = watch::channel(false);
         let driver = Driver {
             over: said,
@@ -51,6 +54,8 @@ impl Host {
             cluster: Cluster::new(clock.now(), options),
             clock,
             tool,
+            telemetry,
+            observers: HashMap::new(),
             links: HashMap::new(),
             watchers: HashMap::new(),
             builds: JoinSet::new(),
@@ -94,6 +99,9 @@ struct Driver<C> {
     cluster: Cluster,
     wall: WallClock,
     tool: Tool,
+    telemetry: Telemetry,
+    /// Of the runs under way.
+    observers: HashMap<RunId, RunObserver>,
     links: HashMap<LinkId, mpsc::Sender<FromController>>,
     watchers: HashMap<RunId, Vec<Watcher>>,
     builds: JoinSet<(RunId, Outcome)>,
@@ -198,6 +206,10 @@ impl<C: Clock> Driver<C> {
             }
             Call::Events(run, after, answer) => drop(answer.send(self.follow(run, after))),
             Call::Readiness(answer) => drop(answer.send(cluster.readiness())),
+            Call::Watchers(answer) => {
+                let watchers = self.watchers.values().flatten().filter(|watcher| watcher.is_there());
+                let _ = answer.send(watchers.count());
+            }
             Call::Shutdown => cluster.shut_down(now, out),
         }
     }
@@ -218,7 +230,10 @@ impl<C: Clock> Driver<C> {
             match output {
                 ClusterOutput::Send { link, message } => self.send(link, *message),
                 ClusterOutput::Close { link } => drop(self.links.remove(&link)),
-                ClusterOutput::Event { run, event } => self.show(run, &event),
+                ClusterOutput::Event { run, event } => {
+                    self.observe(run, &event);
+                    self.show(run, &event);
+                }
                 ClusterOutput::Build(build) => self.build(*build),
             }
         }
@@ -244,10 +259,37 @@ impl<C: Clock> Driver<C> {
         }
     }
 
+    /// Begins to observe a run when it leaves the queue, and looks at it as often as those who follow it do.
+    fn observe(&mut self, run: RunId, event: &LoggedEvent) {
+        match &event.event.body {
+            RunEventBody::State { state: RunState::Preparing, .. } if !self.observers.contains_key(&run) => {
+                let Some(submission) = self.cluster.submission(run) else { return };
+                let about = About {
+                    run_id: run,
+                    workload: &submission.workload,
+                    files: &submission.files,
+                    plan: &submission.plan,
+                };
+                match RunObserver::start(&self.telemetry, &about) {
+                    Ok(observer) => drop(self.observers.insert(run, observer)),
+                    Err(error) => tracing::error!(run_id = %run, %error, "the run has no telemetry"),
+                }
+            }
+            RunEventBody::Live(_) => {
+                let observed = self.observers.get_mut(&run).zip(self.cluster.fold(run));
+                if let Some((observer, fold)) = observed {
+                    observer.live(self.clock.now(), fold);
+                }
+            }
+            _ => {}
+        }
+    }
+
     fn build(&mut self, build: Build) {
         let (run, tool, wall) = (build.submission.run_id, self.tool.clone(), self.wall);
+        let observer = self.observers.remove(&run);
         self.builds.spawn(async move {
-            let built = spawn_blocking(move || outcome::of(&build, &tool, &wall)).await;
+            let built = spawn_blocking(move || outcome::of(&build, observer, &tool, &wall)).await;
             (run, built.unwrap_or_else(|fault| outcome::broken(&fault)))
         });
     }

@@ -9,15 +9,18 @@ use control::Refusal;
 use tokio::task::JoinError;
 
 use crate::cluster::{Build, Outcome, WallClock};
+use crate::observe::RunObserver;
 use crate::result::{ResultContext, build};
 use crate::session::SessionEnd;
 
-/// Makes the result of a run. One that its workers refused before it began has none, but their reasons.
+/// Makes the result of a run, after what `observer` sends of it was flushed: the result has its ledger. A run that its
+/// workers refused before it began has none, but their reasons.
 ///
 /// # Cost
-/// Milliseconds to seconds: not for a task that others wait for.
-pub(super) fn of(made_of: &Build, tool: &Tool, wall: &WallClock) -> Outcome {
+/// Milliseconds to seconds, and the flush: not for a task that others wait for.
+pub(super) fn of(made_of: &Build, observer: Option<RunObserver>, tool: &Tool, wall: &WallClock) -> Outcome {
     let Build { sealed, submission } = made_of;
+    let telemetry = observer.map(|observer| observer.close(sealed)).unwrap_or_default();
     let reasons: Vec<String> = sealed.sessions.iter().flat_map(|session| refusals(&session.end)).collect();
     if sealed.start.is_none() && !reasons.is_empty() {
         let held: Conditions = sealed.incidents.iter().map(|incident| incident.kind.condition()).collect();
@@ -28,6 +31,7 @@ pub(super) fn of(made_of: &Build, tool: &Tool, wall: &WallClock) -> Outcome {
         files: &submission.files,
         tool: tool.clone(),
         overrides: submission.overrides.clone(),
+        telemetry,
         label: &|instant| wall.label(instant),
     };
     let result = build(sealed, &context);

@@ -21,6 +21,7 @@ use super::handle::ClusterHandle;
 use super::host::Host;
 use super::http::{Access, ApiLimits, ClusterVitals, HttpApi, LastWord};
 use crate::cluster::ClusterOptions;
+use crate::observe::Telemetry;
 
 /// What a controller is made of.
 #[derive(Debug)]
@@ -43,6 +44,8 @@ pub struct ServerOptions {
     pub content_bytes: usize,
     /// The program, for results.
     pub tool: Tool,
+    /// Where what is known of runs here goes.
+    pub telemetry: Telemetry,
 }
 
 /// Who may call.
@@ -116,6 +119,7 @@ impl Server {
             api_limits,
             content_bytes,
             tool,
+            telemetry,
         } = options;
         let (encryption, anywhere) = encryption(&security)?;
         let (worker_listener, workers) = bind(workers, &encryption.workers, anywhere).await?;
@@ -126,7 +130,8 @@ impl Server {
         };
         bound(&mut cluster, &limits);
         let caps = caps(&cluster);
-        let host = Host::start(MonotonicClock, cluster, tool, content_bytes);
+        let board = telemetry.board.clone();
+        let host = Host::start(MonotonicClock, cluster, tool, content_bytes, telemetry);
         let handle = host.handle();
         let meter = Arc::new(Meter::new(limits));
         let (ending, told) = watch::channel(false);
@@ -170,7 +175,8 @@ impl Server {
         let mut probes = JoinSet::new();
         let probe_address = probe.as_ref().map(Probe::local_addr);
         if let Some(probe) = probe {
-            let vitals = ClusterVitals { host: handle.clone(), meter: Arc::clone(&meter), listeners: counts };
+            let vitals =
+                ClusterVitals { host: handle.clone(), meter: Arc::clone(&meter), listeners: counts, board };
             probes.spawn(probe.serve(vitals, meter));
         }
         Ok(Self { host, workers, api, probe: probe_address, last_word, ending, listeners, probes })

@@ -64,6 +64,11 @@ impl Watcher {
         (Self { sender, waiting, last }, events)
     }
 
+    /// Whether somebody still follows.
+    pub(super) fn is_there(&self) -> bool {
+        !self.sender.is_closed()
+    }
+
     /// Gives an event; says whether the watcher is still to be kept.
     pub(super) fn give(&mut self, event: &Arc<LoggedEvent>) -> bool {
         if event.event.seq <= self.last {

@@ -231,3 +231,29 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn lost_telemetry_makes_no_measurement_worse_and_is_told_last() {
+    let lost = vec!["telemetry: 5 of 10 spans of `local` may be missing".to_owned()];
+    let seen = Observations { lost_telemetry: lost.clone(), ..sound() };
+    let verdict = judged(&seen);
+    assert_eq!((verdict.outcome, &verdict.marks[..]), (VerdictOutcome::Passed, &[][..]));
+    assert_eq!(verdict.reasons, lost);
+    let held: api::Conditions = conditions_of(&seen).into_iter().collect();
+    assert_eq!(held.exit_code().code(), 115);
+
+    // Whatever else held comes first, and this still stands in the list.
+    let worse = [
+        Observations { failed_thresholds: vec!["too slow".to_owned()], ..seen.clone() },
+        Observations { degraded: vec!["a worker was lost".to_owned()], ..seen.clone() },
+        Observations { stopped: true, ..seen.clone() },
+        Observations { succeeded: false, ..seen.clone() },
+        Observations { broken_ledgers: vec!["requests".to_owned()], ..seen },
+    ];
+    for (worse, code) in worse.iter().zip([99, 114, 105, 99, 113]) {
+        let held: api::Conditions = conditions_of(worse).into_iter().collect();
+        assert_eq!(held.exit_code().code(), code, "{worse:?}");
+        assert!(held.contains(Condition::TelemetryLost));
+        assert_eq!(judged(worse).reasons.last(), lost.last());
+    }
+}

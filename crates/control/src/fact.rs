@@ -1,6 +1,6 @@
 //! What a worker tells the controller.
 
-use metrics::Snapshot;
+use metrics::{Outcome, Phases, SinkReport, Snapshot, TraceContext};
 use units::{Nanos, Ratio, Timestamp};
 
 use crate::{RunId, SessionId, WorkerId};
@@ -51,8 +51,43 @@ pub enum FactBody {
     },
     /// What was measured in some intervals.
     Measured(Box<Snapshot>),
+    /// Requests worth looking at: the slowest of the executions whose spans left since this was last said; at most
+    /// [`TracedRequest::MOST`].
+    Traced(Vec<TracedRequest>),
     /// The worker's part is over; the last fact of the session.
     Final(Box<FinalFact>),
+}
+
+/// A request that can be found in traces.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TracedRequest {
+    /// The step it is measured under, by its position in the plan.
+    pub step: u32,
+    /// The iteration's number in its scenario.
+    pub iteration: u64,
+    /// The virtual user's number in the scenario.
+    pub vu: u32,
+    /// Its intended start, in run time.
+    pub at: Nanos,
+    /// Completion − intended start.
+    pub response_time: Nanos,
+    /// Completion − actual start.
+    pub service_time: Nanos,
+    /// Actual start − released.
+    pub queue_wait: Nanos,
+    /// Its phases.
+    pub phases: Phases,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The status of the response, or 0.
+    pub status: u16,
+    /// Its span.
+    pub context: TraceContext,
+}
+
+impl TracedRequest {
+    /// The most in one fact.
+    pub const MOST: usize = 16;
 }
 
 /// Who a worker is.
@@ -121,6 +156,10 @@ pub struct FinalFact {
     /// The run time from which the worker carried nothing of the plan any more although it was not over: its lease had
     /// ended or it left. `None` for a worker that carried its part to the end or to a stop of the run.
     pub left_at: Option<Nanos>,
+    /// What became of the telemetry of this part, after its last flush.
+    pub telemetry: Vec<SinkReport>,
+    /// Executions that sampling would have kept but for the budget of spans.
+    pub executions_over_budget: u64,
 }
 
 /// How a machine fared while it made load: evidence for the verdict.

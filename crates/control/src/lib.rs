@@ -28,7 +28,9 @@ pub mod wire;
 pub use command::{Ack, Command, CommandBody, FileContent, LeaveMode, Prepare, StopMode};
 pub use content::{Content, ContentError, ContentStore, MAX_CONTENT_BYTES, MemoryContents};
 pub use envelope::{ControllerMessage, FromController, FromWorker, RunStanding, WorkerMessage};
-pub use fact::{Fact, FactBody, FinalFact, HostFacts, Prepared, Refusal, WorkerHealth, WorkerInfo};
+pub use fact::{
+    Fact, FactBody, FinalFact, HostFacts, Prepared, Refusal, TracedRequest, WorkerHealth, WorkerInfo,
+};
 pub use identity::{
     ClusterId, CommandId, ContentDigest, Epoch, LeaseToken, RunId, SessionId, WorkerId, WorkerIdError,
 };

@@ -17,6 +17,7 @@ mod ledger;
 mod membership;
 mod prepare;
 mod snapshot;
+mod trace;
 mod transfer;
 
 /// The generated messages, clients and servers.

@@ -186,6 +186,28 @@ impl Timetable {
         reached.windows(2).map(|pair| pair[1] - pair[0]).collect()
     }
 
+    /// How many slots are due from `from` up to, not including, `to`.
+    ///
+    /// # Cost
+    /// That of the slots in between, for random arrivals, wherever they are.
+    pub fn due_between(&self, from: Nanos, to: Nanos) -> u64 {
+        let mut count = 0;
+        for (index, segment) in self.segments.iter().enumerate() {
+            let until = self.segments.get(index + 1).map_or(Nanos::MAX, |next| next.start);
+            let (from, to) = (from.max(segment.start), to.min(until));
+            let Some(law) = self.laws.get(segment.law).filter(|_| segment.moving && from < to) else {
+                continue;
+            };
+            let end = law.profile.duration();
+            let (from, to) = (segment.profile_time(from).min(end), segment.profile_time(to).min(end));
+            count += match self.arrivals() {
+                Arrivals::Uniform => law.count(from, to, None),
+                _ => law.count(from, to, Some(&mut law.walk(self.seed, self.scenario, from))),
+            };
+        }
+        count
+    }
+
     /// The slots of `thread` in its share that are due from `from` on, in order of their due time; none when it does
     /// not take part.
     pub fn slots(self: &Arc<Self>, dealing: &Dealing, thread: u32, from: Nanos) -> Slots {

@@ -125,6 +125,7 @@ pub(crate) fn passed() -> ResultFile {
             measured: Some(4_080.0),
             at_least: false,
             unit: Unit::Us,
+            explanation: None,
         }],
         totals: Totals {
             iterations,
@@ -208,6 +209,8 @@ pub(crate) fn passed() -> ResultFile {
         by_label: Vec::new(),
         revisions: Vec::new(),
         degraded: None,
+        telemetry: None,
+        slowest: Vec::new(),
     }
 }
 
@@ -272,6 +275,77 @@ pub(crate) fn degraded() -> ResultFile {
     result.verdict.marks = vec![Mark::Degraded];
     result.verdict.reasons = vec!["the run is degraded: at most 1250 requests unaccounted".into()];
     result.exit = Conditions::from_iter([Condition::WorkersLost]).into();
+    result
+}
+
+/// Telemetry that did not all come across, of a run that failed a threshold.
+pub(crate) fn traced() -> ResultFile {
+    let mut result = passed();
+    let sink = |process: &str, signal, produced, [rejected, lost, unknown, retried]: [u64; 4]| SinkResult {
+        process: process.into(),
+        signal,
+        endpoint: "http://127.0.0.1:4317".into(),
+        produced,
+        acknowledged: produced - rejected - lost - unknown,
+        rejected,
+        lost,
+        unknown,
+        retried,
+    };
+    result.telemetry = Some(TelemetryResult {
+        sinks: vec![
+            sink("north", TelemetrySignal::Traces, 12_000, [0; 4]),
+            sink("north", TelemetrySignal::Metrics, 480, [0; 4]),
+            sink("a-worker-with-a-long-name", TelemetrySignal::Traces, 11_900, [1, 512, 30, 7]),
+            sink("a-worker-with-a-long-name", TelemetrySignal::Metrics, 470, [0, 0, 0, 3]),
+            sink("controller", TelemetrySignal::Traces, 2, [0; 4]),
+        ],
+        executions_over_budget: 1_204,
+        max_loss: 0.01,
+        held: false,
+    });
+    let slow = |n: u8, response_time_us: f64| SlowRequest {
+        worker: "north".into(),
+        scenario: "browse".into(),
+        step: "list".into(),
+        iteration: 4_000 + u64::from(n),
+        vu: 3,
+        at_ms: 12_345.0 + f64::from(n),
+        response_time_us,
+        service_time_us: response_time_us / 2.0,
+        queue_wait_us: 0.0,
+        dns_us: None,
+        connect_us: None,
+        tls_us: None,
+        first_byte_us: Some(response_time_us / 2.0),
+        receive_us: Some(3.0),
+        outcome: if n == 1 { "timeout".into() } else { "succeeded".into() },
+        status: (n != 1).then_some(200),
+        trace_id: format!("{n:032x}"),
+        span_id: format!("{n:016x}"),
+    };
+    result.slowest = (1..=7).map(|n| slow(n, 20_000.0 - 1_000.0 * f64::from(n))).collect();
+    let threshold = &mut result.thresholds[0];
+    (threshold.passed, threshold.measured) = (false, Some(201_000.0));
+    threshold.explanation = Some(Explanation {
+        scenario: "browse".into(),
+        step: "list".into(),
+        step_share: 0.93,
+        worker: "north".into(),
+        worker_share: 0.8,
+        phase: Some("first_byte".into()),
+        from_ms: 12_000.0,
+        to_ms: 14_000.0,
+        span_share: 0.7,
+        text: "93% of the values above 200ms are of browse/list; most of them between 12s and 14s, and most of their time was spent in first_byte".into(),
+        traces: vec![format!("{:032x}", 1), format!("{:032x}", 2)],
+    });
+    result.verdict.outcome = VerdictOutcome::Failed;
+    result.verdict.reasons = vec![
+        "threshold `response_time{scenario:browse}: p(99) < 200ms` was not met: 201ms".into(),
+        "telemetry: 543 of 11900 spans of `a-worker-with-a-long-name` may be missing at http://127.0.0.1:4317 (1 rejected, 512 lost, 30 without an answer), more than `telemetry.max_loss: 1.00%`".into(),
+    ];
+    result.exit = Conditions::from_iter([Condition::ThresholdFailed, Condition::TelemetryLost]).into();
     result
 }
 
@@ -361,6 +435,7 @@ pub(crate) fn invalid() -> ResultFile {
         measured: Some(0.022),
         at_least: false,
         unit: Unit::Ratio,
+        explanation: None,
     });
     result.thresholds.push(ThresholdResult {
         metric: "response_time{step:search}".into(),
@@ -369,6 +444,7 @@ pub(crate) fn invalid() -> ResultFile {
         measured: None,
         at_least: false,
         unit: Unit::Us,
+        explanation: None,
     });
     result.thresholds.push(ThresholdResult {
         metric: "response_time".into(),
@@ -377,6 +453,7 @@ pub(crate) fn invalid() -> ResultFile {
         measured: Some(1_000_000.0),
         at_least: true,
         unit: Unit::Us,
+        explanation: None,
     });
     result.verdict.outcome = VerdictOutcome::Invalid;
     result.verdict.marks = vec![Mark::Suspect, Mark::Degraded];

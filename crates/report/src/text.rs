@@ -1,7 +1,9 @@
 //! The summary on the terminal, in the order people know from other tools.
 
+mod explain;
 mod judgement;
 mod ledgers;
+mod telemetry;
 mod times;
 mod totals;
 mod workers;
@@ -21,7 +23,7 @@ pub struct TextOptions {
 }
 
 /// Renders the summary of `result`: header, thresholds, totals, checks, times, statuses, errors, ledgers, warm-up,
-/// workers when there are several, verdict.
+/// workers when there are several, telemetry and the slowest requests where it was sent, verdict.
 pub fn text(result: &ResultFile, options: TextOptions) -> String {
     let mut page = Page::new(options);
     header(&mut page, result);
@@ -34,6 +36,8 @@ pub fn text(result: &ResultFile, options: TextOptions) -> String {
     ledgers::ledgers(&mut page, &result.totals);
     ledgers::warm_up(&mut page, &result.totals);
     workers::workers(&mut page, result);
+    telemetry::telemetry(&mut page, result);
+    telemetry::slowest(&mut page, &result.slowest);
     judgement::verdict(&mut page, result);
     page.text
 }

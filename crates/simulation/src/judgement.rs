@@ -86,6 +86,7 @@ pub(crate) fn judge(of: &Build, by: &Surroundings<'_>) -> Seal {
         files: &submission.files,
         tool,
         overrides: Vec::new(),
+        telemetry: Vec::new(),
         label: &label,
     };
     let result = build(sealed, &context);

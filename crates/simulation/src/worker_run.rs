@@ -161,7 +161,9 @@ impl WorkerRun {
                 Output::Revise(revision) => self.revise(now, revision),
                 Output::Once { command, .. } => self.step(now, Input::OnceEnded { command, failure: None }),
                 Output::Begin => self.begun_at = Some(now),
-                Output::Close => self.close(now),
+                Output::Close { .. } => self.close(now),
+                // It closes at once, so there is nothing to hasten.
+                Output::Hasten { .. } => {}
             }
         }
     }
@@ -252,6 +254,9 @@ impl WorkerRun {
         }
         let elapsed = self.begun_at.map_or(Nanos::ZERO, |begun| now.saturating_since(begun));
         let health = WorkerHealth { elapsed, ..WorkerHealth::default() };
-        self.step(now, Input::Closed(Closing { health, recorded: self.collector.recorded() }));
+        self.step(
+            now,
+            Input::Closed(Closing { health, recorded: self.collector.recorded(), ..Closing::default() }),
+        );
     }
 }

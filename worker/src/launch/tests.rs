@@ -100,6 +100,7 @@ fn options() -> WorkerOptions {
         target_threads: None,
         pin: true,
         limits: LoadLimits::default(),
+        telemetry: crate::export::WorkerTelemetry::default(),
     }
 }
 

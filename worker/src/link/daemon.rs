@@ -31,6 +31,7 @@ use super::probe::{Condition, WorkerVitals};
 use super::residual::{Residual, Taken};
 use super::stream::{Said, Stream};
 use crate::cpus::Cpus;
+use crate::export::WorkerTelemetry;
 use crate::limits::LoadLimits;
 use crate::local::{LocalWorker, Membership, Report, WorkerOptions};
 use crate::vitals::Vitals;
@@ -66,6 +67,8 @@ pub struct DaemonOptions {
     pub probe: Option<SocketAddr>,
     /// Limits and counts of all waits.
     pub meter: Arc<Meter>,
+    /// Where the telemetry of its runs goes; the board is shown on the probe's page.
+    pub telemetry: WorkerTelemetry,
 }
 
 /// Why a worker of a cluster cannot begin.
@@ -133,6 +136,7 @@ impl WorkerDaemon {
             condition: watched,
             vitals: Arc::clone(&vitals),
             meter: Arc::clone(contact.meter()),
+            board: options.telemetry.board.clone(),
         };
         let meter = Arc::clone(contact.meter());
         let serving = async {
@@ -455,6 +459,7 @@ impl Daemon {
             target_threads: None,
             pin: self.options.pin,
             limits: self.options.limits.clone(),
+            telemetry: self.options.telemetry.clone(),
         };
         let membership = Membership { session: key.session, lease, vitals: Arc::clone(&self.vitals) };
         let reports = self.reports.clone();
@@ -472,7 +477,9 @@ impl Daemon {
                 self.runs.insert(key, run);
             }
             // Its end was told as the closure was dropped.
-            Err(error) => tracing::error!(%error, "no thread can be had for a run"),
+            Err(error) => {
+                tracing::error!(run_id = %key.run_id, %error, "no thread can be had for a run");
+            }
         }
     }
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use net::deadline::Meter;
-use net::probe::{Exposition, Kind, Vitals as Probed};
+use net::probe::{Page, Vitals as Probed};
+use telemetry::{Board, catalogue};
 use tokio::sync::watch;
 
 use crate::vitals::Vitals;
@@ -30,6 +31,7 @@ pub(crate) struct WorkerVitals {
     pub(crate) condition: watch::Receiver<Condition>,
     pub(crate) vitals: Arc<Vitals>,
     pub(crate) meter: Arc<Meter>,
+    pub(crate) board: Board,
 }
 
 impl Probed for WorkerVitals {
@@ -37,21 +39,17 @@ impl Probed for WorkerVitals {
         self.condition.borrow().readiness.clone()
     }
 
-    async fn metrics(&self) -> Exposition {
+    async fn metrics(&self) -> Page {
         let Condition { readiness, runs, superseded } = self.condition.borrow().clone();
-        let mut page = Exposition::default();
-        page.family("loadgen_worker_ready", Kind::Gauge, "Whether the worker can take part in a run.")
-            .sample(&[], if readiness.is_ok() { 1.0 } else { 0.0 });
-        page.family("loadgen_worker_runs", Kind::Gauge, "Runs the worker takes part in or holds facts of.")
-            .sample(&[], runs as f64);
+        let mut page = Page::default();
+        page.family(&catalogue::BUILD_INFO)
+            .sample(&[("version", env!("CARGO_PKG_VERSION")), ("role", "worker")], 1.0);
+        page.family(&catalogue::WORKER_READY).sample(&[], if readiness.is_ok() { 1.0 } else { 0.0 });
+        page.family(&catalogue::WORKER_RUNS).sample(&[], runs as f64);
         let superseded = superseded + self.vitals.superseded();
-        page.family(
-            "loadgen_worker_superseded_messages_total",
-            Kind::Counter,
-            "Commands and acknowledgements of a superseded controller, session or lease, without effect.",
-        )
-        .sample(&[], superseded as f64);
+        page.family(&catalogue::WORKER_SUPERSEDED_MESSAGES).sample(&[], superseded as f64);
         page.operations(&self.meter.snapshot());
+        self.board.show(&mut page);
         page
     }
 }

@@ -151,6 +151,46 @@ fn beyond_the_window_measurements_merge_and_other_facts_keep_their_place() {
     assert!(matches!(sent[2].body, FactBody::Measured(_)));
 }
 
+#[test]
+fn traced_requests_that_wait_become_the_slowest_of_all_and_hold_up_no_merging() {
+    let mut outbox = outbox();
+    for second in 0..Outbox::WINDOW as u32 {
+        push(&mut outbox, at(0), measured(second));
+    }
+    for second in 64..164 {
+        push(&mut outbox, at(0), measured(second));
+        push(
+            &mut outbox,
+            at(0),
+            FactBody::Traced((0..16).map(|n| traced(u64::from(second) * 16 + n)).collect()),
+        );
+    }
+    assert_eq!(outbox.waiting.len(), 2);
+    let mut sent = Vec::new();
+    outbox.ack(at(1), 64, |fact| sent.push(fact));
+    let FactBody::Measured(merged) = &sent[0].body else { panic!("{sent:?}") };
+    assert_eq!((merged.first, merged.last), (64, 163), "nothing is lost");
+    let FactBody::Traced(requests) = &sent[1].body else { panic!("{sent:?}") };
+    let times: Vec<_> = requests.iter().map(|request| request.response_time.as_u64()).collect();
+    assert_eq!(times, (0..16).map(|n| 163 * 16 + 15 - n).collect::<Vec<_>>());
+}
+
+fn traced(response_time: u64) -> TracedRequest {
+    TracedRequest {
+        step: 0,
+        iteration: response_time,
+        vu: 0,
+        at: Nanos::ZERO,
+        response_time: Nanos::new(response_time),
+        service_time: Nanos::new(response_time),
+        queue_wait: Nanos::ZERO,
+        phases: metrics::Phases::default(),
+        outcome: metrics::Outcome::Succeeded,
+        status: 200,
+        context: metrics::RunKey::new(1).context(),
+    }
+}
+
 /// A controller's rule for facts: in the order of their numbers, each once.
 #[derive(Default)]
 struct Taker {

@@ -1,8 +1,10 @@
 //! What a session is told and what it says.
 
-use control::{Ack, Command, CommandId, Fact, Prepare, Prepared, Refusal, StopMode, WorkerHealth};
+use control::{
+    Ack, Command, CommandId, Fact, Prepare, Prepared, Refusal, StopMode, TracedRequest, WorkerHealth,
+};
 use engine::{Order, ThreadReport};
-use metrics::Snapshot;
+use metrics::{SinkReport, Snapshot};
 use plan::Revision;
 use units::{Nanos, Timestamp};
 
@@ -44,6 +46,8 @@ pub enum Input {
     },
     /// Something was measured.
     Measured(Box<Snapshot>),
+    /// Requests that can be found in traces, at most [`TracedRequest::MOST`].
+    Traced(Vec<TracedRequest>),
     /// What came of [`Output::Close`]; all that was measured came before.
     Closed(Closing),
     /// End the load, by another way than a command.
@@ -85,6 +89,12 @@ pub struct Closing {
     pub health: WorkerHealth,
     /// What each thread recorded: what stands for the totals of one that could not give them.
     pub recorded: Vec<Totals>,
+    /// What became of telemetry.
+    pub telemetry: Vec<SinkReport>,
+    /// Executions that sampling would have kept but for the budget of spans.
+    pub over_budget: u64,
+    /// What went wrong in the worker itself, one line each.
+    pub faults: Vec<String>,
 }
 
 /// What the last fact is held against.
@@ -121,6 +131,14 @@ pub enum Output {
     },
     /// Load begins now: look at the machine.
     Begin,
-    /// Hand over all that was measured, then answer with [`Input::Closed`].
-    Close,
+    /// Hand over all that was measured and flush telemetry, until then at most; then answer with [`Input::Closed`].
+    Close {
+        /// When it is answered at the latest, flushed or not.
+        until: Timestamp,
+    },
+    /// What [`Output::Close`] asked for has less time than it was given.
+    Hasten {
+        /// When it is answered at the latest.
+        until: Timestamp,
+    },
 }

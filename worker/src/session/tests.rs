@@ -1,8 +1,9 @@
 //! A run as a list of events, with time by hand.
 
+mod flushing;
 mod revisions;
 
-use control::{Ack, Fact, Prepare, SessionId, WorkerHealth, WorkerId};
+use control::{Ack, Fact, Prepare, SessionId, WorkerId};
 use engine::ThreadReport;
 use plan::{Revision, Share};
 use proptest::prelude::*;
@@ -21,6 +22,8 @@ struct Play {
     /// The numbers of facts that were said before.
     again: Vec<u64>,
     done: Vec<String>,
+    /// How long telemetry has.
+    flush_until: Option<Timestamp>,
 }
 
 fn run_id() -> RunId {
@@ -47,7 +50,7 @@ impl Play {
             session: SessionId(Uuid::from_u128(9)),
         });
         let (facts, again, done) = (Vec::new(), Vec::new(), Vec::new());
-        Self { session, commands: 0, applied: 0, now: at(0), facts, again, done }
+        Self { session, commands: 0, applied: 0, now: at(0), facts, again, done, flush_until: None }
     }
 
     /// A session whose `threads` engine threads wait for the start.
@@ -96,7 +99,14 @@ impl Play {
                 Output::Revise(revision) => format!("revise {}", revision.share.revision),
                 Output::Once { task, .. } => format!("once {task}"),
                 Output::Begin => "begin".into(),
-                Output::Close => "close".into(),
+                Output::Close { until } => {
+                    self.flush_until = Some(until);
+                    "close".into()
+                }
+                Output::Hasten { until } => {
+                    self.flush_until = Some(until);
+                    "hasten".into()
+                }
             });
         }
     }
@@ -139,7 +149,7 @@ impl Play {
             iterations_started: *iterations_started,
         };
         let recorded = recorded.iter().map(totals).collect();
-        self.input(Input::Closed(Closing { recorded, health: WorkerHealth::default() }));
+        self.input(Input::Closed(Closing { recorded, ..Closing::default() }));
     }
 
     fn done(&mut self) -> Vec<String> {
@@ -171,6 +181,7 @@ fn name(body: &FactBody) -> &'static str {
         FactBody::Revised { .. } => "revised",
         FactBody::Once { .. } => "once",
         FactBody::Measured(_) => "measured",
+        FactBody::Traced(_) => "traced",
         FactBody::Final(_) => "final",
     }
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod controller;
+mod exported;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -15,7 +16,9 @@ use control::{
     WorkerMessage,
 };
 use engine::TaskRegistry;
-use loadgen_worker::{Credentials, DaemonOptions, Issued, Keep, LoadLimits, WorkerDaemon, WorkerExit};
+use loadgen_worker::{
+    Credentials, DaemonOptions, Issued, Keep, LoadLimits, WorkerDaemon, WorkerExit, WorkerTelemetry,
+};
 use net::WallTime;
 use net::deadline::{Limits, Meter};
 use net::identity::{Authority, RevocationList, Revocations, Secret};
@@ -60,6 +63,7 @@ fn options(controller: &Controller, credentials: Credentials) -> DaemonOptions {
         unavailable: None,
         probe: None,
         meter: Arc::new(Meter::new(Limits::default())),
+        telemetry: WorkerTelemetry::default(),
     }
 }
 

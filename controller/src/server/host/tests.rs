@@ -15,6 +15,7 @@ use super::*;
 use crate::cluster::fixture::{document, enrol, options, run_id, submission, submit};
 use crate::cluster::{ControlError, DrainError, RunControl, SessionRefusal, SubmitError};
 use crate::fixture::final_fact;
+use crate::observe::Telemetry;
 use crate::server::Watched;
 
 /// A clock that goes with the runtime's.
@@ -29,7 +30,7 @@ impl Clock for RuntimeClock {
 
 fn host() -> Host {
     let tool = Tool { name: "loadgen".to_owned(), version: "1.2.3".to_owned(), git: None };
-    Host::start(RuntimeClock(Instant::now()), options(), tool, 1 << 20)
+    Host::start(RuntimeClock(Instant::now()), options(), tool, 1 << 20, Telemetry::off())
 }
 
 /// What a worker says to the order to prepare.

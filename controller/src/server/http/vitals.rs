@@ -5,8 +5,9 @@ use std::sync::Arc;
 use api::http::{ClusterStatus, RunState, WorkerState};
 use net::deadline::Meter;
 use net::listen::ListenCounts;
-use net::probe::{Exposition, Kind, Vitals};
+use net::probe::{Page, Vitals};
 use serde::Serialize;
+use telemetry::{Board, catalogue};
 
 use crate::server::handle::ClusterHandle;
 
@@ -19,6 +20,8 @@ pub struct ClusterVitals {
     pub meter: Arc<Meter>,
     /// What became of connections, by listener.
     pub listeners: Vec<(&'static str, Arc<ListenCounts>)>,
+    /// The numbers of its runs.
+    pub board: Board,
 }
 
 impl Vitals for ClusterVitals {
@@ -26,48 +29,46 @@ impl Vitals for ClusterVitals {
         self.host.readiness().await
     }
 
-    async fn metrics(&self) -> Exposition {
-        let mut page = Exposition::default();
+    async fn metrics(&self) -> Page {
+        let mut page = Page::default();
         // A cluster that has ended has no numbers; the process still has.
         if let Ok(status) = self.host.status().await {
             show(&status, &mut page);
+        }
+        if let Ok(watchers) = self.host.watchers().await {
+            page.family(&catalogue::WATCHERS).sample(&[], watchers as f64);
         }
         let listeners: Vec<_> =
             self.listeners.iter().map(|(name, counts)| (*name, counts.snapshot())).collect();
         page.listeners(&listeners);
         page.operations(&self.meter.snapshot());
+        self.board.show(&mut page);
         page
     }
 }
 
-fn show(status: &ClusterStatus, page: &mut Exposition) {
-    page.family("loadgen_build_info", Kind::Gauge, "The program; always 1.")
-        .sample(&[("version", &status.version), ("role", "controller")], 1.0);
-    page.family("loadgen_controller_epoch", Kind::Gauge, "The controller's life, from 1.")
-        .sample(&[], status.epoch as f64);
-    let mut workers = page.family("loadgen_workers", Kind::Gauge, "Workers, by where they stand.");
+fn show(status: &ClusterStatus, page: &mut Page) {
+    page.family(&catalogue::BUILD_INFO).sample(&[("version", &status.version), ("role", "controller")], 1.0);
+    page.family(&catalogue::CONTROLLER_EPOCH).sample(&[], status.epoch as f64);
+    let mut workers = page.family(&catalogue::WORKERS);
     for state in WORKER_STATES {
         let count = status.workers.iter().filter(|worker| worker.state == state).count();
         workers.sample(&[("state", &name(state))], count as f64);
     }
-    let mut beats = page.family(
-        "loadgen_worker_beat_age_seconds",
-        Kind::Gauge,
-        "Time since a worker's last sign of life.",
-    );
+    let mut beats = page.family(&catalogue::WORKER_BEAT_AGE);
     let has_lease =
         |state| matches!(state, WorkerState::Ready | WorkerState::Working | WorkerState::Detached);
     for worker in status.workers.iter().filter(|worker| has_lease(worker.state)) {
         beats.sample(&[("worker", &worker.name)], worker.last_beat_ms as f64 / 1e3);
     }
-    let mut runs = page.family("loadgen_runs", Kind::Gauge, "Runs that are not over, by where they stand.");
+    let mut runs = page.family(&catalogue::RUNS);
     for state in RUN_STATES {
         let count = status.runs.iter().filter(|run| run.state == state).count();
         runs.sample(&[("state", &name(state))], count as f64);
     }
-    let mut info = page.family("loadgen_run_info", Kind::Gauge, "Runs that are not over; always 1.");
+    let mut states = page.family(&catalogue::RUN_STATE);
     for run in &status.runs {
-        info.sample(&[("run_id", &run.run_id), ("name", &run.name)], 1.0);
+        states.sample(&[("run_id", &run.run_id), ("name", &run.name), ("state", &name(run.state))], 1.0);
     }
 }
 

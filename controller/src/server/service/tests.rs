@@ -1,5 +1,7 @@
 //! A controller with its listeners, on ports from the kernel.
 
+mod exported;
+
 use api::result::Tool;
 use control::{ClusterId, Epoch};
 use net::WallTime;
@@ -11,6 +13,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::cluster::WallClock;
+use crate::observe::Telemetry;
 use crate::run::Actor;
 
 const LIMIT: Nanos = Nanos::from_secs(5);
@@ -28,6 +31,7 @@ fn options(security: Security) -> ServerOptions {
         api_limits: ApiLimits::default(),
         content_bytes: 1 << 20,
         tool: Tool { name: "loadgen".to_owned(), version: "1.2.3".to_owned(), git: None },
+        telemetry: Telemetry::off(),
     }
 }
 

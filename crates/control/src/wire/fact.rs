@@ -4,7 +4,7 @@ use bytes::Bytes;
 use metrics::Snapshot;
 
 use super::field::{MAX_NAME, MAX_THREADS, Reader, line, lines, uuid};
-use super::{WireError, proto, snapshot};
+use super::{WireError, proto, snapshot, trace};
 use crate::{Fact, FactBody, FinalFact, Prepared, Refusal, WorkerHealth};
 
 impl TryFrom<proto::Fact> for Fact {
@@ -41,6 +41,7 @@ impl TryFrom<proto::Fact> for Fact {
                 FactBody::Once { task: of.name("task", done.task, MAX_NAME)?, failure: failure.transpose()? }
             }
             Body::Measured(bytes) => FactBody::Measured(Box::new(snapshot::decode(&bytes)?)),
+            Body::Traced(traced) => FactBody::Traced(traced.try_into()?),
             Body::Ended(ended) => FactBody::Final(Box::new(ended.try_into()?)),
         };
         Ok(Self {
@@ -74,6 +75,7 @@ impl TryFrom<&Fact> for proto::Fact {
                 Body::Once(proto::OnceDone { task: task.clone(), failure: failure.as_deref().map(line) })
             }
             FactBody::Measured(measured) => Body::Measured(encoded(measured)?),
+            FactBody::Traced(requests) => Body::Traced(requests.as_slice().into()),
             FactBody::Final(fact) => Body::Ended(fact.as_ref().into()),
         };
         Ok(Self {
@@ -159,6 +161,8 @@ impl TryFrom<proto::Ended> for FinalFact {
             faults: of.lines("faults", ended.faults)?,
             panicked: ended.panicked,
             left_at: ended.left_at_nanos.map(|nanos| of.span("left_at_nanos", nanos)).transpose()?,
+            telemetry: trace::reports(of, ended.telemetry)?,
+            executions_over_budget: of.number("executions_over_budget", ended.executions_over_budget)?,
         })
     }
 }
@@ -172,6 +176,8 @@ impl From<&FinalFact> for proto::Ended {
             faults: lines(&fact.faults),
             panicked: fact.panicked,
             left_at_nanos: fact.left_at.map(|at| at.as_u64()),
+            telemetry: trace::sent(&fact.telemetry),
+            executions_over_budget: fact.executions_over_budget,
         }
     }
 }

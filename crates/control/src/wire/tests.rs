@@ -289,6 +289,91 @@ fn numbers_that_are_none_are_refused() {
 }
 
 #[test]
+fn a_traced_request_that_names_nothing_or_ended_in_no_way_is_refused() {
+    let traced = |change: fn(&mut proto::TracedRequest)| {
+        let mut request = proto::TracedRequest {
+            trace_id: [vec![0; 15], vec![1]].concat(),
+            span_id: vec![1; 8],
+            end: proto::RequestEnd::Succeeded.into(),
+            ..proto::TracedRequest::default()
+        };
+        change(&mut request);
+        let body = proto::fact::Body::Traced(proto::Traced { requests: vec![request; 16] });
+        Fact::try_from(fact(body)).map(|_| ()).map_err(|error| error.to_string())
+    };
+    let refused = |change, why: &str| {
+        assert_eq!(traced(change).unwrap_err(), why.replace("` ", "` of `TracedRequest` "));
+    };
+    assert_eq!(traced(|_| ()), Ok(()));
+    assert_eq!(traced(|request| request.status = Some(999)), Ok(()));
+    refused(|request| request.trace_id = vec![0; 16], "`trace_id` is all zeroes, which names nothing");
+    refused(|request| request.trace_id = vec![1; 15], "`trace_id` has 15 bytes instead of 16");
+    refused(|request| request.span_id = vec![0; 8], "`span_id` is all zeroes, which names nothing");
+    refused(|request| request.span_id = vec![1; 9], "`span_id` has 9 bytes instead of 8");
+    refused(|request| request.end = 0, "`end` has the unknown value 0");
+    refused(|request| request.end = 4, "`end` has the unknown value 4");
+    refused(|request| request.end = 2, "`error_class` is missing");
+    refused(
+        |request| request.error_class = Some(3),
+        "`error_class` is there although the request did not fail",
+    );
+    let beyond = |request: &mut proto::TracedRequest| (request.end, request.error_class) = (2, Some(999));
+    assert!(traced(beyond).is_err());
+    refused(|request| request.status = Some(1_000), "`status` is 1000; it may be 100 to 999");
+    refused(|request| request.status = Some(0), "`status` is 0; it may be 100 to 999");
+    // Intended within the clock's range, and over beyond it.
+    let late = |request: &mut proto::TracedRequest| {
+        (request.at_nanos, request.response_time_nanos) = (i64::MAX as u64, 1);
+    };
+    assert!(traced(late).is_err());
+    assert!(traced(|request| request.dns_nanos = Some(u64::MAX)).is_err());
+    let many = proto::fact::Body::Traced(proto::Traced { requests: vec![Default::default(); 17] });
+    let error = Fact::try_from(fact(many)).unwrap_err().to_string();
+    assert_eq!(error, "`requests` of `Traced` is 17 entries; it may be 0 to 16");
+}
+
+#[test]
+fn a_ledger_of_telemetry_is_bounded_and_can_be_added_up() {
+    let ended = |change: fn(&mut Vec<proto::SinkReport>)| {
+        let report = proto::SinkReport { signal: proto::Signal::Logs.into(), ..Default::default() };
+        let mut telemetry = vec![report; 8];
+        change(&mut telemetry);
+        let health = Some(proto::WorkerHealth::default());
+        let ended = proto::Ended { telemetry, health, ..proto::Ended::default() };
+        FinalFact::try_from(ended).map_err(|error| error.to_string())
+    };
+    let most = ended(|sinks| {
+        let sink = &mut sinks[0];
+        for count in [&mut sink.acknowledged, &mut sink.rejected, &mut sink.lost, &mut sink.unknown] {
+            *count = 1 << 60;
+        }
+    });
+    assert!(!most.unwrap().telemetry[0].delivery.balances());
+    assert!(ended(|sinks| sinks[7].endpoint = "e".repeat(256)).is_ok());
+    let refused = [
+        ended(|sinks| sinks.push(sinks[0].clone())),
+        ended(|sinks| sinks[0].endpoint = "e".repeat(257)),
+        ended(|sinks| sinks[0].endpoint = "\u{1b}[2J".to_owned()),
+        ended(|sinks| sinks[0].signal = 0),
+        ended(|sinks| sinks[0].signal = 4),
+        ended(|sinks| sinks[0].lost = (1 << 60) + 1),
+    ];
+    for (place, refused) in refused.iter().enumerate() {
+        assert!(refused.is_err(), "{place}");
+    }
+}
+
+#[test]
+fn what_a_newer_program_says_and_this_one_does_not_know_is_refused_by_name() {
+    // Field 4,000 of the message: protobuf passes over it, so there is no body.
+    let mut bytes =
+        proto::Fact { body: None, ..fact(proto::fact::Body::Once(Default::default())) }.encode_to_vec();
+    bytes.extend([0x82, 0xfa, 0x01, 0x02, 0x08, 0x01]);
+    let message = proto::Fact::decode(&bytes[..]).unwrap();
+    assert_eq!(refused::<_, Fact>(message), "`body` of `Fact` is missing");
+}
+
+#[test]
 fn lists_and_texts_have_an_end() {
     let enrol = |change: fn(&mut proto::EnrolRequest)| {
         let mut request = proto::EnrolRequest {

@@ -207,7 +207,9 @@ proptest! {
             prop_assert_eq!(&walked, &expected[*before as usize..], "from {}", edge);
         }
         let counts: Vec<u64> = reached.windows(2).map(|pair| pair[1] - pair[0]).collect();
-        prop_assert_eq!(timetable.counts(&edges), counts);
+        prop_assert_eq!(timetable.counts(&edges), counts.clone());
+        let between: Vec<u64> = edges.windows(2).map(|pair| timetable.due_between(pair[0], pair[1])).collect();
+        prop_assert_eq!(between, counts);
     }
 
     #[test]

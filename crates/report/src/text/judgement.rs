@@ -2,7 +2,7 @@
 
 use api::result::{Evidence, ResultFile, Severity, ThresholdResult, Unit};
 
-use super::{FIELD_WIDTH, INDENT, Page, fit, verdict_words, wrap};
+use super::{FIELD_WIDTH, INDENT, Page, explain, fit, verdict_words, wrap};
 use crate::figures::{bytes, count, percent, rate, span_us};
 
 pub(super) fn thresholds(page: &mut Page, thresholds: &[ThresholdResult]) {
@@ -29,6 +29,9 @@ pub(super) fn thresholds(page: &mut Page, thresholds: &[ThresholdResult]) {
             threshold.expression,
         );
         page.line(&line);
+        if let Some(explanation) = &threshold.explanation {
+            explain::explanation(page, explanation);
+        }
     }
 }
 

@@ -31,7 +31,8 @@ pub(super) fn workers(page: &mut Page, result: &ResultFile) {
     page.heading(if with_warm_up { "WORKERS (with warm-up, but for failures and times)" } else { "WORKERS" });
     let names = result.workers.iter().map(|worker| worker.name.chars().count());
     let labels = result.by_label.iter().map(|label| label.label.len() + 1 + label.value.len());
-    let width = names.chain(labels).max().unwrap_or(0).clamp(5, page.width - COLUMNS - 2);
+    let width =
+        names.chain(labels).max().unwrap_or(0).clamp(5, page.width.saturating_sub(COLUMNS + 2).max(5));
     let head = format!(
         "  {:<width$}{:>7}{:>13}{:>13}{:>10}{:>9}{:>9}{:>9}",
         "", "share", "iterations", "requests", "failed", "p50", "p99", "skew"

@@ -149,6 +149,8 @@ impl Play {
                 faults: Vec::new(),
                 panicked: false,
                 left_at: None,
+                telemetry: Vec::new(),
+                executions_over_budget: 0,
             })),
         );
     }

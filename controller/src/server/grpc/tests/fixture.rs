@@ -30,6 +30,7 @@ use uuid::Uuid;
 
 use super::super::*;
 use crate::cluster::{ClusterOptions, LinkId, WallClock};
+use crate::observe::Telemetry;
 use crate::server::Host;
 use crate::server::contents::Contents;
 use crate::server::handle::{BeatCall, Call};
@@ -45,13 +46,14 @@ pub(super) fn host() -> Host {
     let wall = WallClock::new(MonotonicClock.now(), "2026-11-21T12:00:00Z".parse().unwrap());
     let options = ClusterOptions::new(ClusterId(Uuid::from_u128(9)), Epoch(3), "0.1.0".to_owned(), wall);
     let tool = Tool { name: "loadgen".to_owned(), version: "0.1.0".to_owned(), git: None };
-    Host::start(MonotonicClock, options, tool, 64 << 20)
+    Host::start(MonotonicClock, options, tool, 64 << 20, Telemetry::off())
 }
 
 /// The way to a cluster that the test itself is.
 pub(super) fn scripted() -> (ClusterHandle, mpsc::Receiver<Call>, mpsc::Receiver<BeatCall>) {
     let ((calls, called), (beats, beaten)) = (mpsc::channel(8), mpsc::channel(8));
-    (ClusterHandle { calls, beats, contents: Arc::new(Contents::new(1 << 20)) }, called, beaten)
+    let contents = Arc::new(Contents::new(1 << 20));
+    (ClusterHandle { calls, beats, contents, board: telemetry::Board::new() }, called, beaten)
 }
 
 /// What the disk of a controller holds, and whether it takes more.

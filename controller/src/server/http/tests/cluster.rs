@@ -11,13 +11,14 @@ use super::routes::{submission, submit};
 use super::script::Shared;
 use super::stage::{Stage, limits};
 use crate::cluster::{ClusterOptions, WallClock};
+use crate::observe::Telemetry;
 use crate::server::host::Host;
 
 async fn stage() -> (Host, Stage) {
     let wall = WallClock::new(MonotonicClock.now(), jiff::Timestamp::UNIX_EPOCH);
     let options = ClusterOptions::new(ClusterId(Uuid::nil()), Epoch(1), "0.1.0".into(), wall);
     let tool = Tool { name: "loadgen".into(), version: "0.1.0".into(), git: None };
-    let host = Host::start(MonotonicClock, options, tool, 1 << 20);
+    let host = Host::start(MonotonicClock, options, tool, 1 << 20, Telemetry::off());
     let stage = Stage::before(host.handle().clone(), Shared::default(), Access::Open, limits()).await;
     (host, stage)
 }

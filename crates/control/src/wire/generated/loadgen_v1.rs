@@ -296,7 +296,7 @@ pub struct Fact {
     #[prost(uint64, tag = "4")]
     pub seq: u64,
     /// What is true.
-    #[prost(oneof = "fact::Body", tags = "5, 6, 7, 8, 9, 10, 11")]
+    #[prost(oneof = "fact::Body", tags = "5, 6, 7, 8, 9, 10, 11, 12")]
     pub body: ::core::option::Option<fact::Body>,
 }
 /// Nested message and enum types in `Fact`.
@@ -326,6 +326,9 @@ pub mod fact {
         /// The worker's part is over; the last fact of the session.
         #[prost(message, tag = "11")]
         Ended(super::Ended),
+        /// Requests that can be found in traces.
+        #[prost(message, tag = "12")]
+        Traced(super::Traced),
     }
 }
 /// What a worker found when it made everything ready.
@@ -384,6 +387,96 @@ pub struct OnceDone {
     #[prost(string, optional, tag = "2")]
     pub failure: ::core::option::Option<::prost::alloc::string::String>,
 }
+/// Requests that can be found in traces: the slowest of the executions whose spans left since this was last said.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Traced {
+    /// At most 16.
+    #[prost(message, repeated, tag = "1")]
+    pub requests: ::prost::alloc::vec::Vec<TracedRequest>,
+}
+/// A request that can be found in traces.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TracedRequest {
+    /// The step it is measured under, by its position in the plan.
+    #[prost(uint32, tag = "1")]
+    pub step: u32,
+    /// The iteration's number in its scenario.
+    #[prost(uint64, tag = "2")]
+    pub iteration: u64,
+    /// The virtual user's number in the scenario.
+    #[prost(uint32, tag = "3")]
+    pub vu: u32,
+    /// Its intended start, in run time; with the response time below 2^63.
+    #[prost(uint64, tag = "4")]
+    pub at_nanos: u64,
+    /// Completion − intended start.
+    #[prost(uint64, tag = "5")]
+    pub response_time_nanos: u64,
+    /// Completion − actual start.
+    #[prost(uint64, tag = "6")]
+    pub service_time_nanos: u64,
+    /// Actual start − released.
+    #[prost(uint64, tag = "7")]
+    pub queue_wait_nanos: u64,
+    /// Looking the host up; none where that did not happen, as for all phases.
+    #[prost(uint64, optional, tag = "8")]
+    pub dns_nanos: ::core::option::Option<u64>,
+    /// The TCP handshake.
+    #[prost(uint64, optional, tag = "9")]
+    pub connect_nanos: ::core::option::Option<u64>,
+    /// The TLS handshake.
+    #[prost(uint64, optional, tag = "10")]
+    pub tls_nanos: ::core::option::Option<u64>,
+    /// From the first byte sent to the first byte of the response.
+    #[prost(uint64, optional, tag = "11")]
+    pub first_byte_nanos: ::core::option::Option<u64>,
+    /// From the first byte of the response to its last.
+    #[prost(uint64, optional, tag = "12")]
+    pub receive_nanos: ::core::option::Option<u64>,
+    /// How it ended.
+    #[prost(enumeration = "RequestEnd", tag = "13")]
+    pub end: i32,
+    /// The number of the error class, in the order of `RequestLedger.failed`; only of one that failed.
+    #[prost(uint32, optional, tag = "14")]
+    pub error_class: ::core::option::Option<u32>,
+    /// The status of the response, 100 to 999; none without one.
+    #[prost(uint32, optional, tag = "15")]
+    pub status: ::core::option::Option<u32>,
+    /// Its trace: 16 bytes, not all 0.
+    #[prost(bytes = "vec", tag = "16")]
+    pub trace_id: ::prost::alloc::vec::Vec<u8>,
+    /// Its span: 8 bytes, not all 0.
+    #[prost(bytes = "vec", tag = "17")]
+    pub span_id: ::prost::alloc::vec::Vec<u8>,
+}
+/// What became of one signal of one worker: produced = acknowledged + rejected + lost + unknown.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SinkReport {
+    /// What was sent.
+    #[prost(enumeration = "Signal", tag = "1")]
+    pub signal: i32,
+    /// Where to: scheme, host and port, never credentials; at most 256 bytes.
+    #[prost(string, tag = "2")]
+    pub endpoint: ::prost::alloc::string::String,
+    /// Spans, data points or log records made to be sent; at most 2^60, as all of them.
+    #[prost(uint64, tag = "3")]
+    pub produced: u64,
+    /// The receiver said that it has them.
+    #[prost(uint64, tag = "4")]
+    pub acknowledged: u64,
+    /// The receiver said that it does not take them.
+    #[prost(uint64, tag = "5")]
+    pub rejected: u64,
+    /// Never reached anybody.
+    #[prost(uint64, tag = "6")]
+    pub lost: u64,
+    /// Sent, and no answer came.
+    #[prost(uint64, tag = "7")]
+    pub unknown: u64,
+    /// Sent once more after a failure; no part of the sum.
+    #[prost(uint64, tag = "8")]
+    pub retried: u64,
+}
 /// The end of a worker's part.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Ended {
@@ -405,6 +498,12 @@ pub struct Ended {
     /// The run time from which the worker carried nothing of the plan any more although it was not over.
     #[prost(uint64, optional, tag = "6")]
     pub left_at_nanos: ::core::option::Option<u64>,
+    /// What became of the telemetry of this part, after its last flush; at most 8.
+    #[prost(message, repeated, tag = "7")]
+    pub telemetry: ::prost::alloc::vec::Vec<SinkReport>,
+    /// Executions that sampling would have kept but for the budget of spans.
+    #[prost(uint64, tag = "8")]
+    pub executions_over_budget: u64,
 }
 /// How a machine fared while it made load.
 #[derive(Clone, Copy, PartialEq, ::prost::Message)]
@@ -470,6 +569,80 @@ impl RefusalReason {
             "REFUSAL_REASON_IMPOSSIBLE" => Some(Self::Impossible),
             "REFUSAL_REASON_FORBIDDEN" => Some(Self::Forbidden),
             "REFUSAL_REASON_INTERNAL" => Some(Self::Internal),
+            _ => None,
+        }
+    }
+}
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum RequestEnd {
+    /// Refused.
+    Unspecified = 0,
+    /// Complete, in time and of an expected status.
+    Succeeded = 1,
+    /// It failed.
+    Failed = 2,
+    /// Ended by us at the run's stop.
+    Cancelled = 3,
+}
+impl RequestEnd {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "REQUEST_END_UNSPECIFIED",
+            Self::Succeeded => "REQUEST_END_SUCCEEDED",
+            Self::Failed => "REQUEST_END_FAILED",
+            Self::Cancelled => "REQUEST_END_CANCELLED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "REQUEST_END_UNSPECIFIED" => Some(Self::Unspecified),
+            "REQUEST_END_SUCCEEDED" => Some(Self::Succeeded),
+            "REQUEST_END_FAILED" => Some(Self::Failed),
+            "REQUEST_END_CANCELLED" => Some(Self::Cancelled),
+            _ => None,
+        }
+    }
+}
+/// A kind of telemetry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Signal {
+    /// Refused.
+    Unspecified = 0,
+    /// Spans.
+    Traces = 1,
+    /// Data points.
+    Metrics = 2,
+    /// Log records.
+    Logs = 3,
+}
+impl Signal {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SIGNAL_UNSPECIFIED",
+            Self::Traces => "SIGNAL_TRACES",
+            Self::Metrics => "SIGNAL_METRICS",
+            Self::Logs => "SIGNAL_LOGS",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SIGNAL_UNSPECIFIED" => Some(Self::Unspecified),
+            "SIGNAL_TRACES" => Some(Self::Traces),
+            "SIGNAL_METRICS" => Some(Self::Metrics),
+            "SIGNAL_LOGS" => Some(Self::Logs),
             _ => None,
         }
     }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use metrics::{
-    Activity, Catalog, CatalogCheck, CatalogScenario, CatalogStep, DropReason, ErrorClass, Gauges,
+    Activity, Catalog, CatalogCheck, CatalogScenario, CatalogStep, Delivery, DropReason, ErrorClass, Gauges,
     IterationOutcome, IterationStart, IterationTimes, Layout, Outcome, Period, Phases, Record, RequestSample,
-    RequestTimes, Snapshot, UnsentReason,
+    RequestTimes, Signal, SinkReport, Snapshot, SpanId, TraceContext, TraceId, UnsentReason,
 };
 use plan::{Amendment, LoadChange, Revision, ScenarioId, Share};
 use proptest::collection::{btree_map, vec};
@@ -379,14 +379,65 @@ fn finals() -> impl Strategy<Value = FinalFact> {
             coalesced_intervals,
         },
     );
-    (numbers(), numbers(), healths, lines(), any::<bool>(), option::of(spans())).prop_map(
-        |(requests_attempted, iterations_started, health, faults, panicked, left_at)| FinalFact {
-            requests_attempted,
-            iterations_started,
+    let totals = (numbers(), numbers(), numbers());
+    (totals, healths, lines(), any::<bool>(), option::of(spans()), vec(sink_reports(), 0..=8)).prop_map(
+        |(totals, health, faults, panicked, left_at, telemetry)| FinalFact {
+            requests_attempted: totals.0,
+            iterations_started: totals.1,
             health,
             faults,
             panicked,
             left_at,
+            telemetry,
+            executions_over_budget: totals.2,
+        },
+    )
+}
+
+fn sink_reports() -> impl Strategy<Value = SinkReport> {
+    let signals = prop::sample::select(&Signal::ALL[..]);
+    (signals, texts(), vec(0_u64..=1 << 60, 6)).prop_map(|(signal, endpoint, counts)| SinkReport {
+        signal,
+        endpoint,
+        delivery: Delivery {
+            produced: counts[0],
+            acknowledged: counts[1],
+            rejected: counts[2],
+            lost: counts[3],
+            unknown: counts[4],
+            retried: counts[5],
+        },
+    })
+}
+
+fn traced_requests() -> impl Strategy<Value = TracedRequest> {
+    let names = (any::<u32>(), numbers(), any::<u32>(), 1..=u128::MAX, 1..=u64::MAX);
+    let outcomes = prop_oneof![
+        Just(Outcome::Succeeded),
+        prop::sample::select(ErrorClass::ALL).prop_map(Outcome::Failed),
+        Just(Outcome::Cancelled),
+    ];
+    let statuses = prop_oneof![Just(0), 100_u16..=999];
+    let half = (0_u64..=i64::MAX as u64 / 2).prop_map(Nanos::new);
+    (names, vec(half, 2), vec(spans(), 2), vec(option::of(spans()), 5), outcomes, statuses).prop_map(
+        |(names, starts, waits, phases, outcome, status)| TracedRequest {
+            step: names.0,
+            iteration: names.1,
+            vu: names.2,
+            at: starts[0],
+            response_time: starts[1],
+            service_time: waits[0],
+            queue_wait: waits[1],
+            phases: Phases {
+                dns: phases[0],
+                connect: phases[1],
+                tls: phases[2],
+                first_byte: phases[3],
+                receive: phases[4],
+            },
+            outcome,
+            status,
+            context: TraceContext { trace: TraceId(names.3), span: SpanId(names.4) },
         },
     )
 }
@@ -407,6 +458,7 @@ pub(crate) fn facts() -> impl Strategy<Value = Fact> {
             .prop_map(|(revision, effective)| FactBody::Revised { revision, effective }),
         1 => (names(), option::of(texts())).prop_map(|(task, failure)| FactBody::Once { task, failure }),
         4 => snapshots().prop_map(|snapshot| FactBody::Measured(Box::new(snapshot))),
+        1 => vec(traced_requests(), 0..=TracedRequest::MOST).prop_map(FactBody::Traced),
         1 => finals().prop_map(|fact| FactBody::Final(Box::new(fact))),
     ];
     (runs(), workers(), sessions(), 1_u64..=i64::MAX as u64, bodies)

@@ -2,153 +2,20 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
-use std::cell::Cell;
+mod exported;
+mod run;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use api::task::{InitError, TaskContext, TaskLifecycle, TaskOutcome};
-use control::{
-    Ack, Command, CommandBody, CommandId, Epoch, Fact, FactBody, FinalFact, Prepare, Prepared, Refusal,
-    RunId, SessionId, StopMode, WorkerId,
-};
+use control::{CommandBody, FactBody, Refusal, StopMode};
 use engine::TaskRegistry;
-use loadgen_worker::{LoadLimits, LocalWorker, Report, WorkerOptions};
-use metrics::{IterationLedger, RequestLedger, Snapshot};
 use plan::{Amendment, LoadChange, Revision, ScenarioId, Share};
-use target::{Config, Target};
-use units::{Clock, MonotonicClock, Nanos};
-use uuid::Uuid;
+use units::Nanos;
 
-/// A worker, and the controller's end of the conversation.
-struct Run {
-    worker: LocalWorker,
-    facts: Receiver<Fact>,
-    commands: Cell<u64>,
-    /// The last command that the worker said it applied.
-    applied: Arc<AtomicU64>,
-}
-
-/// Longer than anything here takes on the busiest machine: only a hang gets there.
-const HANG: Duration = Duration::from_secs(60);
-
-fn run_id() -> RunId {
-    RunId::new(Uuid::from_u128(7))
-}
-
-impl Run {
-    fn start(tasks: TaskRegistry) -> Self {
-        let (sender, facts) = sync_channel(LocalWorker::MOST_UNACKED);
-        let options = WorkerOptions {
-            run_id: run_id(),
-            id: WorkerId::new("local"),
-            tasks,
-            target_threads: Some("target-".into()),
-            pin: true,
-            limits: LoadLimits::default(),
-        };
-        let applied = Arc::new(AtomicU64::new(0));
-        let told = Arc::clone(&applied);
-        let report = move |report| match report {
-            // A test that is over listens no more.
-            Report::Fact(fact) => drop(sender.send(*fact)),
-            Report::Applied(through) => told.store(through.0, Ordering::Relaxed),
-        };
-        let worker = LocalWorker::start(options, report).unwrap();
-        Self { worker, facts, commands: Cell::new(0), applied }
-    }
-
-    fn command(&self, body: CommandBody) {
-        self.commands.set(self.commands.get() + 1);
-        let id = CommandId(self.commands.get());
-        self.worker.command(Command { run_id: run_id(), epoch: Epoch(0), id, body });
-    }
-
-    fn prepare(&self, document: &str, threads: u32, preflight: bool) {
-        self.command(CommandBody::Prepare(Box::new(Prepare {
-            document: document.into(),
-            files: Vec::new(),
-            revision: Revision::first(Share::whole()),
-            threads: Some(threads),
-            preflight,
-        })));
-    }
-
-    /// The next fact, acknowledged.
-    fn next(&self) -> FactBody {
-        let fact = self.facts.recv_timeout(HANG).unwrap();
-        assert_eq!((fact.run_id, fact.session), (run_id(), SessionId::IN_PROCESS));
-        self.worker.ack(Ack { run_id: run_id(), epoch: Epoch(0), through: fact.seq });
-        fact.body
-    }
-
-    fn prepared(&self) -> Prepared {
-        match self.next() {
-            FactBody::Prepared(prepared) => prepared,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn begin(&self) {
-        let at = MonotonicClock.now() + Nanos::from_millis(50);
-        self.command(CommandBody::Start { at });
-        assert!(matches!(self.next(), FactBody::Started { at: started, .. } if started >= at));
-    }
-
-    /// What is said until the end: the sum of what was measured, and the last fact.
-    fn end(&self) -> (Sum, FinalFact) {
-        let mut sum = Sum::default();
-        loop {
-            match self.next() {
-                FactBody::Measured(snapshot) => sum.add(&snapshot),
-                FactBody::Final(last) => return (sum, *last),
-                other => panic!("{other:?}"),
-            }
-        }
-    }
-}
-
-/// All that was measured.
-#[derive(Default)]
-struct Sum {
-    iterations: IterationLedger,
-    requests: RequestLedger,
-    snapshots: u64,
-}
-
-impl Sum {
-    fn add(&mut self, snapshot: &Snapshot) {
-        self.snapshots += 1;
-        for scenario in snapshot.scenarios.values() {
-            self.iterations.merge(&scenario.iterations);
-            self.iterations.merge(&scenario.warm_up_iterations);
-            self.requests.merge(&scenario.warm_up_requests);
-        }
-        for step in snapshot.steps.values() {
-            self.requests.merge(&step.requests);
-        }
-    }
-
-    /// Ledgers are closed and say what the last fact says.
-    #[track_caller]
-    fn agrees_with(&self, last: &FinalFact) {
-        self.iterations.check_closed().unwrap();
-        self.requests.check_closed().unwrap();
-        assert_eq!(self.requests.attempted, last.requests_attempted);
-        assert_eq!(self.iterations.started.count, last.iterations_started);
-        assert_eq!(last.faults, Vec::<String>::new());
-        assert!(!last.panicked);
-    }
-}
-
-fn target() -> Target {
-    Target::bind(Config::default()).unwrap()
-}
-
-fn document(target: &str, scenario: &str) -> String {
-    format!(r#"{{"name": "test", "target": {{"url": "{target}"}}, "scenarios": {{"s": {scenario}}}}}"#)
-}
+use crate::run::{HANG, Run, Sum, document, target};
 
 #[test]
 fn totals_are_those_of_the_snapshots_and_of_the_target() {
