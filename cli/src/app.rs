@@ -7,13 +7,16 @@ use api::ExitCode;
 use api::task::TaskLifecycle;
 use clap::Parser as _;
 use engine::TaskRegistry;
+use telemetry::{LogRoutes, Settings, SettingsError};
 
 use crate::args::{Cli, Command, LogFormat};
+use crate::command_line::without_secrets;
 use crate::commands;
 use crate::console::{Console, print_to_stdout};
 use crate::failure::Failure;
-use crate::logging::{self, RunLabel};
+use crate::logging::{self, LogLabel, Logging};
 use crate::panics;
+use crate::remote::chain;
 
 /// The command line, and the Rust tasks that scenarios may name.
 #[derive(Debug, Default)]
@@ -25,12 +28,18 @@ pub struct App {
 pub(crate) struct Process {
     /// Standard error.
     pub(crate) console: Console,
-    /// The run that log lines belong to.
-    pub(crate) label: RunLabel,
+    /// What log lines belong to.
+    pub(crate) label: LogLabel,
+    /// Where log lines go beside the console.
+    pub(crate) routes: LogRoutes,
+    /// Where telemetry goes, as the variables of this process say.
+    pub(crate) settings: Settings,
     /// The Rust tasks on offer.
     pub(crate) tasks: TaskRegistry,
     /// How log lines look.
     pub(crate) log_format: LogFormat,
+    /// The command line, without secrets.
+    pub(crate) command: Vec<String>,
 }
 
 impl App {
@@ -58,35 +67,52 @@ impl App {
     /// Does what `arguments` say, the program's name first, and returns the code to exit with. Prints as the program
     /// does.
     pub fn run(self, arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
-        let cli = match Cli::try_parse_from(arguments) {
+        let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+        let cli = match Cli::try_parse_from(&arguments) {
             Ok(cli) => cli,
             Err(error) => return refuse(&error),
         };
         let json = cli.global.log_format == LogFormat::Json;
         let console = Console::stderr(cli.global.no_color, json);
+        let settings = settings(&cli.command);
+        let routes = LogRoutes::new();
         let process = Process {
             console: console.clone(),
-            label: RunLabel::default(),
+            label: LogLabel::new(routes.clone()),
+            routes,
+            settings: settings.as_ref().cloned().unwrap_or_else(|_| Settings::off()),
             tasks: self.tasks,
             log_format: cli.global.log_format,
+            command: without_secrets(&arguments, &cli.command),
         };
-        let filter = std::env::var(logging::FILTER_VARIABLE).ok().filter(|filter| !filter.is_empty());
+        let wanted = std::env::var(logging::FILTER_VARIABLE).ok().filter(|filter| !filter.is_empty());
         let usual = match &cli.command {
             // Runs of a selftest are not the user's: what matters of them stands in its table.
             Command::Selftest(_) => "warn",
             Command::Run(args) if args.cluster.workers.is_some() => BESIDE_THE_RUN,
             Command::Http(args) if args.workers.is_some() => BESIDE_THE_RUN,
+            Command::Worker(args) if args.until_stdin_ends => OF_A_RUN,
             _ => "info",
         };
-        let filter = filter.as_deref().unwrap_or(usual);
-        let outcome = logging::init(&console, cli.global.log_format, filter, process.label.clone())
-            .map_err(Failure::invalid)
-            .and_then(|()| {
-                panics::log_panics();
-                // What a panic leaves half done ends with the process.
-                catch_unwind(AssertUnwindSafe(|| dispatch(&process, &cli.command)))
-                    .unwrap_or_else(|payload| Err(Failure::panic(panics::payload_text(&*payload))))
-            });
+        let logging = Logging {
+            console: &console,
+            format: cli.global.log_format,
+            wanted: wanted.as_deref(),
+            usual,
+            label: process.label.clone(),
+            routes: process.settings.logs.is_some().then(|| process.routes.clone()),
+        };
+        if let Some(name) = process_name(&cli.command) {
+            process.label.set_process(name);
+        }
+        let understood = |()| settings.map(drop).map_err(|error| Failure::invalid(chain(&error)));
+        let outcome = logging.begin().map_err(Failure::invalid).and_then(understood).and_then(|()| {
+            panics::log_panics();
+            warn(&process, &cli.command);
+            // What a panic leaves half done ends with the process.
+            catch_unwind(AssertUnwindSafe(|| dispatch(&process, &cli.command)))
+                .unwrap_or_else(|payload| Err(Failure::panic(panics::payload_text(&*payload))))
+        });
         match outcome {
             Ok(code) => code,
             Err(failure) => {
@@ -116,6 +142,53 @@ pub(crate) fn leave_at_once(console: &Console) -> ! {
 
 /// A controller beside the run is no more interesting than its threads.
 const BESIDE_THE_RUN: &str = "info,loadgen_controller=warn";
+
+/// What the controller tells of a run is enough for whoever started all of it, but for what only the worker knows.
+const OF_A_RUN: &str = "warn,loadgen::execution=info";
+
+/// Where telemetry goes; nowhere for commands that make no load in this process or its own.
+///
+/// # Errors
+/// When a variable cannot be understood.
+fn settings(command: &Command) -> Result<Settings, SettingsError> {
+    let sends = match command {
+        Command::Run(args) => args.cluster.controller.is_none(),
+        Command::Http(_) | Command::Worker(_) => true,
+        Command::Controller(args) => args.command.is_none(),
+        _ => false,
+    };
+    if !sends {
+        return Ok(Settings::off());
+    }
+    Settings::from_variables(|name| std::env::var(name).ok())
+}
+
+/// Tells what the variables say without effect. A worker of a run's own has those of whoever started it.
+fn warn(process: &Process, command: &Command) {
+    if matches!(command, Command::Worker(args) if args.until_stdin_ends) {
+        return;
+    }
+    for warning in process.settings.warnings() {
+        tracing::warn!("{warning}");
+    }
+}
+
+/// What this process is called as a part of runs; a worker says that itself.
+fn process_name(command: &Command) -> Option<&'static str> {
+    let of_run = |workers: Option<u32>| if workers.is_some() { CONTROLLER } else { LOCAL };
+    match command {
+        Command::Run(args) if args.cluster.controller.is_some() => None,
+        Command::Run(args) => Some(of_run(args.cluster.workers)),
+        Command::Http(args) => Some(of_run(args.workers)),
+        Command::Controller(_) => Some(CONTROLLER),
+        _ => None,
+    }
+}
+
+/// The side that conducts a run.
+const CONTROLLER: &str = "controller";
+/// The one worker of a run in this process, and its conductor.
+pub(crate) const LOCAL: &str = "local";
 
 fn dispatch(process: &Process, command: &Command) -> Result<ExitCode, Failure> {
     match command {

@@ -7,6 +7,7 @@ mod cluster;
 mod daemon;
 mod http;
 mod run;
+mod telemetry;
 mod tools;
 mod value;
 
@@ -20,6 +21,7 @@ pub(crate) use daemon::{
 };
 pub(crate) use http::HttpArgs;
 pub(crate) use run::{OutputArgs, OutputFormat, RunArgs, WorkloadArgs};
+pub(crate) use telemetry::TelemetryArgs;
 pub(crate) use tools::{
     CompletionsArgs, DemoTargetArgs, ListingFormat, NewArgs, PlanArgs, SchemaArgs, SchemaKind, SelftestArgs,
     ValidateArgs,
@@ -37,9 +39,9 @@ Examples:
   loadgen new my.yaml --url http://127.0.0.1:8080 a commented scenario to start from
   loadgen run my.yaml --workers 3                 over three worker processes
 
-Exit codes: 0 passed, 99 threshold failed, 114 workers lost, 113 measurement invalid, 105 stopped, 117 cluster \
-unavailable, 116 refused by policy, 104 invalid input, 2 usage, 1 internal error, 109 panic. The name is printed with \
-the number.")]
+Exit codes: 0 passed, 115 telemetry lost, 99 threshold failed, 114 workers lost, 113 measurement invalid, \
+105 stopped, 117 cluster unavailable, 116 refused by policy, 104 invalid input, 2 usage, 1 internal error, 109 panic. \
+The name is printed with the number.")]
 pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]

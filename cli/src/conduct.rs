@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 
 use anyhow::Context as _;
 use control::{SessionId, StopMode, WorkerId};
+use controller::observe::RunObserver;
 use controller::{Actor, Input, Output, Peer, RunMachine, RunSpec, SealedRun, WorkerSpec};
+use metrics::SinkReport;
 use tokio::sync::mpsc;
 use units::{Clock, MonotonicClock, Nanos};
 use worker::{LocalWorker, Report, WorkerOptions};
@@ -19,17 +21,21 @@ use crate::signals::Signals;
 pub(crate) struct Conducted {
     /// Everything the run leaves behind.
     pub(crate) sealed: SealedRun,
+    /// What became of the telemetry of this side of it.
+    pub(crate) telemetry: Vec<SinkReport>,
     /// Ends when dropped, which may take a while if the run was given up.
     pub(crate) worker: LocalWorker,
 }
 
-/// Conducts `spec` with one worker in this process; returns when the run is sealed.
+/// Conducts `spec` with one worker in this process, watched by `observer`; returns when the run is sealed and its telemetry is
+/// flushed.
 ///
 /// # Errors
 /// When the system gives no thread or timer.
 pub(crate) fn conduct(
     spec: RunSpec,
     options: WorkerOptions,
+    mut observer: RunObserver,
     signals: &mut Signals,
     live: &mut Live,
 ) -> anyhow::Result<Conducted> {
@@ -37,15 +43,18 @@ pub(crate) fn conduct(
         .enable_time()
         .build()
         .context("cannot make a runtime")?;
-    runtime.block_on(drive(spec, options, signals, live))
+    let (sealed, worker) = runtime.block_on(drive(spec, options, &mut observer, signals, live))?;
+    let telemetry = observer.close(&sealed);
+    Ok(Conducted { sealed, telemetry, worker })
 }
 
 async fn drive(
     spec: RunSpec,
     options: WorkerOptions,
+    observer: &mut RunObserver,
     signals: &mut Signals,
     live: &mut Live,
-) -> anyhow::Result<Conducted> {
+) -> anyhow::Result<(SealedRun, LocalWorker)> {
     let clock = MonotonicClock;
     let who = Peer::new(options.id.clone(), SessionId::IN_PROCESS);
     let mut machine = RunMachine::new(clock.now(), spec).context("cannot deal the run to its worker")?;
@@ -85,6 +94,7 @@ async fn drive(
                         tracing::info!("load started");
                     }
                     live.show(&view);
+                    observer.live(clock.now(), machine.fold());
                 }
                 // There is one worker, which ends with the run, and nobody else who follows it.
                 Output::Release { .. } | Output::Event(_) | Output::Sealed => {}
@@ -92,7 +102,7 @@ async fn drive(
         }
     }
     live.end();
-    Ok(Conducted { sealed: machine.into_sealed(), worker })
+    Ok((machine.into_sealed(), worker))
 }
 
 /// The worker of a run in this process.

@@ -33,6 +33,8 @@ pub(crate) struct CrewOptions {
     pub(crate) state: PathBuf,
     /// How their log lines look.
     pub(crate) log_format: LogFormat,
+    /// Whether they show their numbers, each at a port of its own.
+    pub(crate) is_shown: bool,
 }
 
 /// The workers; ended when dropped.

@@ -6,52 +6,85 @@ mod workers;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 use api::ExitCode;
 use api::result::{Override, ResultFile, Tool};
 use control::{Epoch, FileContent, Refusal, RunId, WorkerId};
+use controller::observe::{About, RunObserver, Telemetry};
 use controller::result::{ResultContext, build};
 use controller::{Limits, RunSpec, SealedRun, SessionEnd};
 use scenario::{Loaded, Origin, Workload};
 use target::Target;
+use telemetry::{Board, catalogue};
 use units::{Clock, MonotonicClock, Timestamp};
-use worker::{LoadLimits, LocalWorker, WorkerOptions};
+use worker::{LoadLimits, LocalWorker, WorkerOptions, WorkerTelemetry};
 
-use crate::app::{Process, leave_at_once};
-use crate::args::OutputArgs;
+use crate::app::{LOCAL, Process, leave_at_once};
+use crate::args::{OutputArgs, TelemetryArgs};
 use crate::conduct::{Conducted, conduct, worker_here};
 use crate::demo;
 use crate::failure::Failure;
 use crate::live::Live;
+use crate::metrics_page::{MetricsPage, linger};
 use crate::output::{Destination, Output};
 use crate::policy;
 use crate::signals::Signals;
 use crate::source;
 
+use present::Ended;
 pub(crate) use remote::{Attention, Submission, execute_remotely};
 pub(crate) use workers::execute_over_workers;
 
+/// A run as the command line asks for it.
+#[derive(Clone, Copy)]
+pub(crate) struct RunOrder<'a> {
+    /// What was loaded.
+    pub(crate) loaded: &'a Loaded,
+    /// The file it was loaded from, if it was one.
+    pub(crate) file: Option<&'a Path>,
+    /// Whether machines and targets are checked first.
+    pub(crate) preflight: bool,
+    /// What it prints and writes.
+    pub(crate) output: &'a OutputArgs,
+    /// What it tells of itself meanwhile.
+    pub(crate) telemetry: &'a TelemetryArgs,
+}
+
 /// Runs what was loaded, prints its summary, writes its result, and returns the code it ends with.
-pub(crate) fn execute(
-    process: &Process,
-    loaded: &Loaded,
-    preflight: bool,
-    output: &OutputArgs,
-) -> Result<ExitCode, Failure> {
+pub(crate) fn execute(process: &Process, order: &RunOrder<'_>) -> Result<ExitCode, Failure> {
+    let RunOrder { loaded, preflight, output, .. } = *order;
     let workload = checked(process, loaded)?;
-    let mut signals = listen(process)?;
+    let phase = Phase::default();
+    let mut signals = listen(process, &phase)?;
+    let telemetry = telemetry_of(process);
     let run = Run::new(process);
     let destination = Destination::of(output.no_out, workload.options.out.as_deref());
     let mut place =
         Output::prepare(&destination, Path::new(""), run.created_at, run.id).map_err(Failure::invalid)?;
+    let board = telemetry.board.clone();
+    let show = |address| MetricsPage::start(address, board.clone(), &process.console);
+    let page = order.telemetry.listen.map(show).transpose()?;
     let mut live = Live::new(process.console.clone(), output.quiet);
-    let setup = Setup { run, preflight, target: target::Config::default() };
+    let setup = Setup { run, preflight, target: target::Config::default(), telemetry };
     let performed = perform(process, loaded, workload, setup, &mut signals, &mut live)?;
     let result = &performed.result;
-    let shown = present::present(process, result, &result.to_json(), &mut place, output);
+    let ended = Ended { result, json: &result.to_json(), conducted_by: None };
+    let shown = present::present(process, order, &ended, &mut place);
+    phase.end();
+    if let (Some(_), Some(limit)) = (&page, order.telemetry.linger) {
+        linger(&process.console, &board, limit, &mut signals)?;
+    }
     performed.end();
     shown
+}
+
+/// Where the telemetry of this process goes.
+pub(crate) fn telemetry_of(process: &Process) -> Telemetry {
+    let board = Board::new();
+    board.count(&catalogue::CONFIGURATION_LOADS, &[("kind", "scenario"), ("outcome", "loaded")]);
+    Telemetry { settings: process.settings.clone(), board, routes: process.routes.clone() }
 }
 
 /// What was loaded, if nothing is wrong with it; what is wrong is shown.
@@ -73,7 +106,7 @@ impl Run {
     /// Names a new run; from now on it is on every log line.
     pub(crate) fn new(process: &Process) -> Self {
         let id = RunId::new(uuid::Uuid::now_v7());
-        process.label.set(id);
+        process.label.set_run(id);
         Self { id, created_at: jiff::Timestamp::now(), anchor: MonotonicClock.now() }
     }
 
@@ -94,6 +127,8 @@ pub(crate) struct Setup {
     pub(crate) preflight: bool,
     /// How the built-in target behaves, if the workload has it.
     pub(crate) target: target::Config,
+    /// Where its telemetry goes.
+    pub(crate) telemetry: Telemetry,
 }
 
 /// What a run came to.
@@ -129,7 +164,7 @@ pub(crate) fn perform(
     signals: &mut Signals,
     live: &mut Live,
 ) -> Result<Performed, Failure> {
-    let Setup { run, preflight, target } = setup;
+    let Setup { run, preflight, target, telemetry } = setup;
     let policy = policy::of_this_machine(&process.console)?;
     let mut resolved = workload.clone();
     let target = if workload.uses_demo_target() {
@@ -142,17 +177,20 @@ pub(crate) fn perform(
     };
     let plan = Arc::new(scenario::compile(&resolved, &loaded.files).map_err(Failure::invalid)?);
     let layout = Arc::new(control::layout(&plan, workload.tags.clone()));
+    let about = About { run_id: run.id, workload, files: &loaded.files, plan: &plan };
+    let observer = RunObserver::start(&telemetry, &about).context("cannot start a thread for telemetry")?;
     let overrides = overrides(loaded);
     let planned = plan.plan_hash();
     log_configuration(loaded, workload, &planned.to_string(), &overrides);
-    let worker = WorkerId::new("local");
+    let worker = WorkerId::new(LOCAL);
     let spec = RunSpec {
         run_id: run.id,
         epoch: Epoch::default(),
         document: resolved.to_canonical_json(),
         files: loaded.files.iter().map(file).collect(),
-        plan,
+        plan: Arc::clone(&plan),
         layout,
+        thresholds: workload.thresholds.clone(),
         workers: vec![worker_here(worker.clone())],
         threads: workload.options.threads,
         preflight,
@@ -161,6 +199,9 @@ pub(crate) fn perform(
         once: None,
         revisable: false,
     };
+    let mut settings = telemetry.settings;
+    // Log lines are of the process, and its conductor sends them.
+    settings.logs = None;
     let options = WorkerOptions {
         run_id: run.id,
         id: worker,
@@ -168,8 +209,9 @@ pub(crate) fn perform(
         target_threads: target.is_some().then(|| demo::THREAD_NAMES.to_owned()),
         pin: true,
         limits: LoadLimits { file: policy, ..LoadLimits::default() },
+        telemetry: WorkerTelemetry { settings, board: telemetry.board, routes: None },
     };
-    let Conducted { sealed, worker } = conduct(spec, options, signals, live)?;
+    let Conducted { sealed, telemetry, worker } = conduct(spec, options, observer, signals, live)?;
     if let Some((code, reasons)) = refusal(&sealed) {
         return Err(Failure::because(code, reasons));
     }
@@ -178,6 +220,7 @@ pub(crate) fn perform(
         files: &loaded.files,
         tool: tool(),
         overrides,
+        telemetry,
         label: &|instant| run.label(instant),
     };
     let result = build(&sealed, &context);
@@ -194,9 +237,24 @@ pub(crate) fn tool() -> Tool {
     }
 }
 
-fn listen(process: &Process) -> anyhow::Result<Signals> {
-    let console = process.console.clone();
+/// Whether a run is over, and its process only lingers; clones are the same.
+#[derive(Clone, Debug, Default)]
+struct Phase(Arc<AtomicBool>);
+
+impl Phase {
+    fn end(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn is_over(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+fn listen(process: &Process, phase: &Phase) -> anyhow::Result<Signals> {
+    let (console, phase) = (process.console.clone(), phase.clone());
     let react = move |count| match count {
+        _ if phase.is_over() => console.say("leaving"),
         1 => console.say("stopping: what is in flight has 2 s to end; a second signal cancels it"),
         2 => console.say("cancelling what is in flight; a third signal leaves without a result"),
         _ => leave_at_once(&console),

@@ -9,6 +9,7 @@ use std::thread::{Builder, JoinHandle};
 use anyhow::Context as _;
 use control::LeaseTerms;
 use controller::cluster::{ClusterOptions, WallClock};
+use controller::observe::Telemetry;
 use controller::server::grpc::{CertificateDesk, Certificates};
 use controller::server::http::ApiLimits;
 use controller::server::{Security, Server, ServerOptions, StartError, TlsSecurity};
@@ -33,8 +34,8 @@ pub(crate) struct HostedOptions {
     pub(crate) listen: SocketAddr,
     /// Where people and CI connect.
     pub(crate) api: SocketAddr,
-    /// Where its probes are; nowhere without one.
-    pub(crate) probe: Option<SocketAddr>,
+    /// Where its probes are, and the flag that said so; nowhere without one.
+    pub(crate) probe: Option<(SocketAddr, &'static str)>,
     /// How connections are kept from others.
     pub(crate) encryption: Encryption,
     /// The most workers.
@@ -47,6 +48,8 @@ pub(crate) struct HostedOptions {
     pub(crate) state: ControllerState,
     /// Where that is kept.
     pub(crate) folder: PathBuf,
+    /// Where its telemetry goes.
+    pub(crate) telemetry: Telemetry,
 }
 
 /// How connections are kept from others.
@@ -71,7 +74,7 @@ pub(crate) struct OwnCertificates {
 
 impl HostedOptions {
     /// A controller that only this machine can reach, on ports that the kernel chooses.
-    pub(crate) fn on_loopback(state: ControllerState, folder: PathBuf) -> Self {
+    pub(crate) fn on_loopback(state: ControllerState, folder: PathBuf, telemetry: Telemetry) -> Self {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         Self {
             listen: any,
@@ -83,6 +86,7 @@ impl HostedOptions {
             limits: Limits::default(),
             state,
             folder,
+            telemetry,
         }
     }
 }
@@ -115,8 +119,9 @@ impl Hosted {
     /// # Errors
     /// When it cannot listen, or its certificates are of no use.
     pub(crate) fn start(options: HostedOptions) -> Result<Self, Failure> {
-        let HostedOptions { listen, api, probe, encryption, max_workers, lease_ttl, limits, state, folder } =
-            options;
+        let HostedOptions { listen, api, probe, encryption, max_workers, lease_ttl, limits, .. } = options;
+        let HostedOptions { state, folder, telemetry, .. } = options;
+        let probe_flag = probe.map_or("--probe", |(_, flag)| flag);
         let ControllerState { cluster, epoch, authority, join_key, ledger, tokens, revocations, lock } =
             state;
         let (tokens, revocations) = (TokenList::from(tokens), RevocationList::new(revocations));
@@ -162,13 +167,14 @@ impl Hosted {
         let options = ServerOptions {
             workers: listen,
             api,
-            probe,
+            probe: probe.map(|(address, _)| address),
             security,
             cluster,
             limits,
             api_limits: ApiLimits::default(),
             content_bytes: CONTENT_BYTES,
             tool: execute::tool(),
+            telemetry,
         };
         let (ending, ended) = oneshot::channel();
         let (started, start) = oneshot::channel();
@@ -182,7 +188,7 @@ impl Hosted {
                     return;
                 }
             };
-            runtime.block_on(serve(options, started, ended));
+            runtime.block_on(serve(options, probe_flag, started, ended));
             // Results that are still being made are of no use to anybody.
             runtime.shutdown_background();
         };
@@ -247,6 +253,7 @@ impl Drop for Hosted {
 /// Serves until `ended` is ready. `started` is told the addresses, or why there are none.
 async fn serve(
     options: ServerOptions,
+    probe_flag: &str,
     started: oneshot::Sender<Result<Addresses, Failure>>,
     ended: oneshot::Receiver<()>,
 ) {
@@ -254,7 +261,7 @@ async fn serve(
     let server = match Server::start(options).await {
         Ok(server) => server,
         Err(error) => {
-            let message = chain(&error) + cure(&error, workers);
+            let message = chain(&error) + &cure(&error, workers, probe_flag);
             // Whoever started it waits for this.
             drop(started.send(Err(Failure::invalid(message))));
             return;
@@ -273,16 +280,16 @@ async fn serve(
     }
 }
 
-/// What helps where an address cannot be listened on; `workers` is that for workers.
-fn cure(error: &StartError, workers: SocketAddr) -> &'static str {
-    match error {
-        StartError::Bind(BindError::System { address, .. }) if *address == workers => {
-            "; end what uses it, or name another with --listen"
-        }
-        StartError::Bind(BindError::System { .. }) => "; end what uses it, or name another with --api",
-        StartError::Probe(_) => "; end what uses it, or name another with --probe",
-        StartError::Bind(BindError::Exposed(_)) | StartError::Tls(_) => "",
-    }
+/// What helps where an address cannot be listened on; `workers` is that for workers, `probe_flag` what names that of the
+/// probes.
+fn cure(error: &StartError, workers: SocketAddr, probe_flag: &str) -> String {
+    let flag = match error {
+        StartError::Bind(BindError::System { address, .. }) if *address == workers => "--listen",
+        StartError::Bind(BindError::System { .. }) => "--api",
+        StartError::Probe(_) => probe_flag,
+        StartError::Bind(BindError::Exposed(_)) | StartError::Tls(_) => return String::new(),
+    };
+    format!("; end what uses it, or name another with {flag}")
 }
 
 /// A lease of this length, with beats and a guard in proportion where it is shorter than usual.

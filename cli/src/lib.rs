@@ -30,6 +30,7 @@
 
 mod app;
 mod args;
+mod command_line;
 mod commands;
 mod conduct;
 mod console;
@@ -41,6 +42,8 @@ mod hosted;
 mod live;
 mod local_cluster;
 mod logging;
+mod manifest;
+mod metrics_page;
 mod output;
 mod panics;
 mod policy;

@@ -6,10 +6,12 @@
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder};
 use std::io;
+use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use controller::observe::Telemetry;
 use net::identity::Fingerprint;
 use net::join_token::JoinGrant;
 use net::tls::{Authorities, Trust};
@@ -20,6 +22,7 @@ use crate::crew::{Crew, CrewOptions};
 use crate::execute::Attention;
 use crate::failure::Failure;
 use crate::hosted::{Hosted, HostedOptions};
+use crate::metrics_page::announce;
 use crate::remote::{Client, Connector};
 use crate::secrets;
 use crate::state::{self, ControllerState};
@@ -33,7 +36,8 @@ pub(crate) struct LocalCluster {
 }
 
 impl LocalCluster {
-    /// Starts a controller and `workers` worker processes, which hand out `secrets`.
+    /// Starts a controller, which shows its numbers at `listen`, and `workers` worker processes, which hand out `secrets` and
+    /// show their own numbers each at a free port, if the controller does.
     ///
     /// # Errors
     /// When something of it cannot be started; the rest is ended.
@@ -41,6 +45,8 @@ impl LocalCluster {
         process: &Process,
         workers: u32,
         secrets: BTreeSet<String>,
+        telemetry: Telemetry,
+        listen: Option<SocketAddr>,
         attention: &Attention,
     ) -> Result<Self, Failure> {
         let folder = Temporary::create().context("cannot make a folder for the cluster's keys")?;
@@ -48,7 +54,12 @@ impl LocalCluster {
         let state_folder = folder.0.join("controller");
         let state = ControllerState::open(&state_folder).map_err(anyhow::Error::from)?;
         let authority: Fingerprint = state.authority.fingerprint();
-        let hosted = Hosted::start(HostedOptions::on_loopback(state, state_folder.clone()))?;
+        let probe = listen.map(|address| (address, "--listen"));
+        let options = HostedOptions::on_loopback(state, state_folder.clone(), telemetry);
+        let hosted = Hosted::start(HostedOptions { probe, ..options })?;
+        if let Some(address) = hosted.probe() {
+            announce(&process.console, address);
+        }
         let grant = JoinGrant { uses: workers, validity: JOINING, workers: None };
         let (_, token) = state::make_join_token(&state_folder, grant).map_err(anyhow::Error::from)?;
         let options = CrewOptions {
@@ -58,6 +69,7 @@ impl LocalCluster {
             secrets,
             state: folder.0.clone(),
             log_format: process.log_format,
+            is_shown: listen.is_some(),
         };
         let crew =
             Crew::start(workers, &options, &process.console).context("cannot start a worker process")?;

@@ -74,9 +74,9 @@ enum Place {
     Stdout,
     /// A device, pipe or socket: written as it is, for its name is not ours to replace.
     Special(PathBuf),
-    File(Pending),
+    File(Beside),
     Folder {
-        pending: Pending,
+        files: Beside,
         /// The folder of all runs, which holds the link.
         base: PathBuf,
         name: String,
@@ -85,7 +85,14 @@ enum Place {
     },
 }
 
-/// A file that has its temporary name.
+/// A result and the manifest beside it.
+#[derive(Debug)]
+struct Beside {
+    result: Pending,
+    manifest: Pending,
+}
+
+/// A file that has, or will have, its temporary name.
 #[derive(Debug)]
 struct Pending {
     path: PathBuf,
@@ -112,10 +119,11 @@ impl Output {
                 let name = format!("{}-{}", start.strftime("%Y%m%dT%H%M%SZ"), run.short());
                 let folder = base.join(&name);
                 fs::create_dir_all(&folder).map_err(cannot("make the folder", &folder))?;
-                let pending = Pending::create(folder.join("result.json"), run).inspect_err(|_| {
+                let result = Pending::create(folder.join("result.json"), run).inspect_err(|_| {
                     let _ = fs::remove_dir(&folder);
                 })?;
-                Place::Folder { pending, base, name, kept: false }
+                let manifest = Pending::named(folder.join(MANIFEST), run);
+                Place::Folder { files: Beside { result, manifest }, base, name, kept: false }
             }
         };
         Ok(Self { place })
@@ -126,11 +134,17 @@ impl Output {
         matches!(self.place, Place::Stdout)
     }
 
-    /// Writes the result and says where it is now; nothing for standard output and nowhere.
+    /// Writes the result, and beside it, where it is a file with a name of ours to give, what `manifest` says when it is told
+    /// the result's name. Says where the result is now; nothing for standard output and nowhere. A manifest that cannot be
+    /// written costs a warning.
     ///
     /// # Errors
-    /// When it cannot be written whole; the file's name is then as it was before.
-    pub(crate) fn write(&mut self, result: &str) -> Result<Option<PathBuf>, OutputError> {
+    /// When the result cannot be written whole; the file's name is then as it was before.
+    pub(crate) fn write(
+        &mut self,
+        result: &str,
+        manifest: impl FnOnce(&str) -> String,
+    ) -> Result<Option<PathBuf>, OutputError> {
         match &mut self.place {
             Place::Nowhere => Ok(None),
             Place::Stdout => {
@@ -142,18 +156,15 @@ impl Output {
                 file.and_then(|mut file| file.write_all(result.as_bytes())).map_err(cannot("write", path))?;
                 Ok(Some(path.clone()))
             }
-            Place::File(pending) => {
-                pending.fill(result)?;
-                Ok(Some(pending.path.clone()))
-            }
-            Place::Folder { pending, base, name, kept } => {
-                pending.fill(result)?;
+            Place::File(files) => files.fill(result, manifest).map(Some),
+            Place::Folder { files, base, name, kept } => {
+                let path = files.fill(result, manifest)?;
                 *kept = true;
                 // A link that cannot be made (a file system without links) is a comfort less, not a lost result.
                 if let Err(error) = point_latest(base, name) {
                     tracing::warn!("cannot point {} at the result: {error}", base.join(LATEST).display());
                 }
-                Ok(Some(pending.path.clone()))
+                Ok(Some(path))
             }
         }
     }
@@ -163,9 +174,9 @@ impl Output {
 impl Drop for Output {
     fn drop(&mut self) {
         match &self.place {
-            Place::File(pending) => drop(fs::remove_file(&pending.temporary)),
-            Place::Folder { pending, kept: false, base, name } => {
-                let _ = fs::remove_file(&pending.temporary);
+            Place::File(files) => drop(fs::remove_file(&files.result.temporary)),
+            Place::Folder { files, kept: false, base, name } => {
+                let _ = fs::remove_file(&files.result.temporary);
                 let _ = fs::remove_dir(base.join(name));
             }
             Place::Nowhere | Place::Stdout | Place::Special(_) | Place::Folder { .. } => {}
@@ -185,7 +196,10 @@ fn file_place(path: &Path, run: RunId) -> Result<Place, OutputError> {
             OpenOptions::new().write(true).open(&path).map_err(cannot("write", &path))?;
             Ok(Place::Special(path))
         }
-        Ok(_) | Err(_) => Pending::create(path, run).map(Place::File),
+        Ok(_) | Err(_) => {
+            let manifest = Pending::named(path.with_extension(MANIFEST), run);
+            Ok(Place::File(Beside { result: Pending::create(path, run)?, manifest }))
+        }
     }
 }
 
@@ -206,20 +220,48 @@ fn behind_links(path: &Path) -> io::Result<PathBuf> {
 /// As many as Linux itself follows.
 const MOST_LINKS: usize = 40;
 
+impl Beside {
+    /// Fills both; whoever sees the result sees its manifest, too. Returns the result's path.
+    fn fill(&self, result: &str, manifest: impl FnOnce(&str) -> String) -> Result<PathBuf, OutputError> {
+        let path = &self.result.path;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        self.result.fill(result)?;
+        // Only when the result is whole: until then both are what they were before the run.
+        let manifest = self.manifest.fill(&manifest(&name)).and_then(|()| self.manifest.publish());
+        if let Err(error) = manifest {
+            let _ = fs::remove_file(&self.manifest.temporary);
+            tracing::warn!("there is no manifest beside the result: {error}");
+        }
+        self.result.publish()?;
+        Ok(path.clone())
+    }
+}
+
 impl Pending {
-    fn create(path: PathBuf, run: RunId) -> Result<Self, OutputError> {
+    /// A file that will be.
+    fn named(path: PathBuf, run: RunId) -> Self {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let temporary = path.with_file_name(format!(".{name}.{}.tmp", run.short()));
-        File::create(&temporary).map_err(cannot("write", &path))?;
-        Ok(Self { path, temporary })
+        Self { path, temporary }
     }
 
+    fn create(path: PathBuf, run: RunId) -> Result<Self, OutputError> {
+        let pending = Self::named(path, run);
+        File::create(&pending.temporary).map_err(cannot("write", &pending.path))?;
+        Ok(pending)
+    }
+
+    /// Writes it whole under its temporary name.
     fn fill(&self, content: &str) -> Result<(), OutputError> {
         let filled = File::create(&self.temporary).and_then(|mut file| {
             file.write_all(content.as_bytes())?;
             file.sync_all()
         });
-        filled.map_err(cannot("write", &self.path))?;
+        filled.map_err(cannot("write", &self.path))
+    }
+
+    /// Gives it its own name.
+    fn publish(&self) -> Result<(), OutputError> {
         fs::rename(&self.temporary, &self.path).map_err(cannot("name", &self.path))?;
         let folder =
             self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -239,6 +281,8 @@ fn point_latest(base: &Path, name: &str) -> io::Result<()> {
 }
 
 const LATEST: &str = "latest";
+/// The manifest's name in a folder of the run's own, and its extension beside one file.
+const MANIFEST: &str = "run.json";
 
 #[cfg(test)]
 mod tests;

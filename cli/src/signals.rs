@@ -51,6 +51,11 @@ impl Signals {
         Ok(Self { count, told: 0 })
     }
 
+    /// Whether any has come.
+    pub(crate) fn have_come(&self) -> bool {
+        *self.count.borrow() > 0
+    }
+
     /// Waits for the next one; forever, if none can come. Each is told once, also when several came at once.
     pub(crate) async fn next(&mut self) {
         while self.told >= *self.count.borrow_and_update() {
@@ -106,10 +111,11 @@ mod tests {
     fn signals_that_come_at_once_are_told_one_by_one() {
         let (sender, count) = watch::channel(0);
         let mut signals = Signals { count, told: 0 };
-        assert!(!is_told(&mut signals));
+        assert!(!is_told(&mut signals) && !signals.have_come());
         sender.send_replace(1);
         sender.send_replace(2);
         assert!(is_told(&mut signals) && is_told(&mut signals) && !is_told(&mut signals));
+        assert!(signals.have_come());
         sender.send_replace(3);
         assert!(is_told(&mut signals) && !is_told(&mut signals));
     }

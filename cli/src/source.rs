@@ -19,17 +19,28 @@ use crate::policy::POLICY_VARIABLE;
 use crate::remote::TOKEN_VARIABLE;
 use crate::{execute, logging};
 
-/// Reads the scenario file of `args` with everything that replaces values of it; `out` is the flag of that name.
+/// A flag of one command that sets a key of the file.
+#[derive(Clone, Debug)]
+pub(crate) struct KeyFlag {
+    /// The flag.
+    pub(crate) flag: &'static str,
+    /// The key's path.
+    pub(crate) path: &'static str,
+    /// What it is set to.
+    pub(crate) value: String,
+}
+
+/// Reads the scenario file of `args` with everything that replaces values of it; `flags` are the command's own.
 ///
 /// # Errors
 /// When the file cannot be read; what is wrong in it stands in the diagnostics.
-pub(crate) fn load(args: &WorkloadArgs, out: Option<&str>) -> Result<Loaded, Failure> {
+pub(crate) fn load(args: &WorkloadArgs, flags: &[KeyFlag]) -> Result<Loaded, Failure> {
     let name = args.file.display().to_string();
     let bytes = read(&args.file)?;
     let mut files = files_of(&args.file);
     let given = args.env.iter().map(|pair| (pair.key.clone(), pair.value.clone()));
     let environment = Environment::new(given, variables());
-    Ok(scenario::load(Source { name, bytes }, &overrides(args, out), &environment, &mut files))
+    Ok(scenario::load(Source { name, bytes }, &overrides(args, flags), &environment, &mut files))
 }
 
 /// Shows what was found in a file on stderr.
@@ -60,7 +71,7 @@ pub(crate) fn files_of(path: &Path) -> impl FileAccess + use<> {
     Folder::new(folder, false)
 }
 
-fn overrides(args: &WorkloadArgs, out: Option<&str>) -> Overrides {
+fn overrides(args: &WorkloadArgs, flags: &[KeyFlag]) -> Overrides {
     let mut overrides = Overrides::none();
     overrides
         .environment(variables(), &[logging::FILTER_VARIABLE, POLICY_VARIABLE, execute::COMMIT_VARIABLE]);
@@ -82,8 +93,8 @@ fn overrides(args: &WorkloadArgs, out: Option<&str>) -> Overrides {
     if let Some(pacing) = args.pacing {
         overrides.set("--pacing", "pacing", pacing.word());
     }
-    if let Some(out) = out {
-        overrides.set("--out", "out", out);
+    for KeyFlag { flag, path, value } in flags {
+        overrides.set(*flag, *path, value);
     }
     for tag in &args.tag {
         overrides.set(format!("--tag {}", tag.key), format!("tags.{}", tag.key), &tag.value);

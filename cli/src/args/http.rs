@@ -4,6 +4,7 @@ use clap::Args;
 use units::{Nanos, Rate};
 
 use super::run::{OutputArgs, Pacing};
+use super::telemetry::TelemetryArgs;
 use super::value::count;
 
 /// Flags of `loadgen http`.
@@ -14,10 +15,12 @@ Examples:
   loadgen http http://127.0.0.1:8080/ -c 32 -n 100k     32 users, 100,000 requests in all
   loadgen http https://shop.test/orders -H 'Content-Type: application/json' --body '{\"sku\":17}' \\
       --resolve shop.test:443:127.0.0.1 -k
-  loadgen http demo://                                  the built-in target
+  loadgen http demo:// --listen 9464                    the built-in target, watched by Prometheus
 
 With a rate, requests start by schedule, whatever the target does, and response times count from it. Without one, \
-each of the -c users sends its next request when it has the answer to the last.")]
+each of the -c users sends its next request when it has the answer to the last. Traces and metrics are sent where \
+OTEL_EXPORTER_OTLP_ENDPOINT says, log lines with OTEL_LOGS_EXPORTER=otlp as well; OTEL_SDK_DISABLED=true and \
+OTEL_TRACES_EXPORTER=none switch all of it or the traces off.")]
 pub(crate) struct HttpArgs {
     /// Where to send requests: http://, https:// or demo://
     #[arg(value_name = "URL")]
@@ -80,4 +83,7 @@ pub(crate) struct HttpArgs {
     /// What comes out.
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+    /// What it tells of itself.
+    #[command(flatten)]
+    pub(crate) telemetry: TelemetryArgs,
 }

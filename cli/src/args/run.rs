@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 use units::{Nanos, Rate};
 
 use super::cluster::TrustArgs;
+use super::telemetry::TelemetryArgs;
 use super::value::KeyValue;
 
 /// How slots are released.
@@ -33,12 +34,18 @@ Examples:
   loadgen run shop.yaml -e TARGET=http://127.0.0.1:8080 -r 500/s -d 1m
   loadgen run shop.yaml --set scenarios.browse.max_vus=200 --tag build=1234
   loadgen run shop.yaml --quiet --format json > result.json
+  loadgen run shop.yaml --listen 9464 --linger 30s           /metrics for Prometheus
+  loadgen run shop.yaml --set telemetry.traces.sampling=tail --log-format json
   loadgen run shop.yaml --workers 3                          three worker processes on this machine
   loadgen run shop.yaml --controller https://ctl.test:7401 --api-token-file ci.token --ca ca.pem
 
 Values come from, strongest first: these flags, LOADGEN_... variables (two underscores between levels, for example \
 LOADGEN_SCENARIOS__BROWSE__RATE=5/s), the file, the defaults. `loadgen validate FILE --resolved` shows where each \
 value comes from.
+
+Traces and metrics are sent where OTEL_EXPORTER_OTLP_ENDPOINT says, log lines with OTEL_LOGS_EXPORTER=otlp as well. \
+Off again: without an endpoint or with OTEL_SDK_DISABLED=true everything; with OTEL_TRACES_EXPORTER=none or --set \
+telemetry.traces.sampling=off the traces.
 
 A first Ctrl-C ends the run gently, a second cancels what is in flight, a third leaves at once. The same holds for \
 a run on a controller, which knows what was asked of it also when this process is gone.")]
@@ -52,6 +59,9 @@ pub(crate) struct RunArgs {
     /// What comes out.
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+    /// What it tells of itself.
+    #[command(flatten)]
+    pub(crate) telemetry: TelemetryArgs,
     /// Who makes the load, if not this process.
     #[command(flatten)]
     pub(crate) cluster: ClusterRunArgs,

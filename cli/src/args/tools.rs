@@ -75,13 +75,14 @@ pub(crate) struct SchemaArgs {
     pub(crate) kind: SchemaKind,
 }
 
-/// Which documents a schema describes: scenario and policy files (draft-07, for editors) or result files.
+/// Which documents a schema describes: scenario and policy files (draft-07, for editors), result files or run manifests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum SchemaKind {
     #[default]
     Scenario,
     Policy,
     Result,
+    Manifest,
 }
 
 /// Flags of `loadgen new`.

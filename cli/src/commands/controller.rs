@@ -10,9 +10,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use api::ExitCode;
+use controller::observe::Telemetry;
 use net::deadline::Limits;
 use net::identity::Identity;
 use net::tls::Authorities;
+use telemetry::Board;
 
 use crate::app::{Process, leave_at_once};
 use crate::args::{ControllerArgs, ControllerCommand, LimitArg, ServeArgs};
@@ -50,13 +52,18 @@ fn serve(process: &Process, args: &ServeArgs, folder: &Path) -> Result<ExitCode,
     let hosted = Hosted::start(HostedOptions {
         listen: args.listen,
         api: args.api,
-        probe: Some(args.probe),
+        probe: Some((args.probe, "--probe")),
         encryption,
         max_workers: args.max_workers,
         lease_ttl: args.lease_ttl,
         limits: limits(&args.limit)?,
         state,
         folder: folder.clone(),
+        telemetry: Telemetry {
+            settings: process.settings.clone(),
+            board: Board::new(),
+            routes: process.routes.clone(),
+        },
     })?;
     let text = welcome::text(&hosted, args, &names, &folder)?;
     print_to_stdout(&text).context("cannot print the addresses")?;

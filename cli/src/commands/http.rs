@@ -7,7 +7,7 @@ use scenario::{Environment, FileAccess, Folder, HttpOptions};
 
 use crate::app::Process;
 use crate::args::HttpArgs;
-use crate::execute::{execute, execute_over_workers};
+use crate::execute::{RunOrder, execute, execute_over_workers};
 use crate::failure::Failure;
 use crate::source;
 
@@ -18,9 +18,16 @@ pub(crate) fn http(process: &Process, args: &HttpArgs) -> Result<ExitCode, Failu
     let options = HttpOptions { body: body(args.body.as_deref(), &mut files)?, ..options(args) };
     let environment = Environment::new([], source::variables());
     let loaded = scenario::http_workload(&options, &environment, &mut files);
+    let order = RunOrder {
+        loaded: &loaded,
+        file: None,
+        preflight: !args.no_preflight,
+        output: &args.output,
+        telemetry: &args.telemetry,
+    };
     match args.workers {
-        Some(workers) => execute_over_workers(process, &loaded, workers, !args.no_preflight, &args.output),
-        None => execute(process, &loaded, !args.no_preflight, &args.output),
+        Some(workers) => execute_over_workers(process, &order, workers),
+        None => execute(process, &order),
     }
 }
 
@@ -44,6 +51,7 @@ fn options(args: &HttpArgs) -> HttpOptions {
         threads: args.threads,
         pacing: args.pacing.map(|pacing| pacing.word().to_owned()),
         out: args.output.out.clone(),
+        log_executions: args.telemetry.log_executions(),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{demo, source};
 
 /// Prints the plan on stdout.
 pub(crate) fn plan(process: &Process, args: &PlanArgs) -> Result<ExitCode, Failure> {
-    let loaded = source::load(&args.workload, None)?;
+    let loaded = source::load(&args.workload, &[])?;
     source::show(&process.console, &loaded.diagnostics);
     let workload = loaded.workload.ok_or_else(Failure::invalid_and_told)?;
     let mut resolved = workload.clone();

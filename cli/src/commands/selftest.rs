@@ -8,6 +8,7 @@ mod experiment;
 
 use anyhow::Context as _;
 use api::ExitCode;
+use controller::observe::Telemetry;
 
 use self::expectation::{Expectation, table};
 use self::experiment::Experiment;
@@ -47,7 +48,12 @@ fn measure(
         format!("the selftest's own scenario is wrong:\n{}", loaded.diagnostics.render(false))
     })?;
     let mut live = Live::new(process.console.clone(), true);
-    let setup = Setup { run: Run::new(process), preflight: true, target: experiment.target() };
+    let setup = Setup {
+        run: Run::new(process),
+        preflight: true,
+        target: experiment.target(),
+        telemetry: Telemetry::off(),
+    };
     let performed = perform(process, &loaded, workload, setup, signals, &mut live)?;
     let rows = experiment.expectations(&performed.result, performed.target.as_ref());
     performed.end();

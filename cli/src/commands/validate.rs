@@ -15,7 +15,7 @@ use crate::source;
 
 /// Checks the file; problems go to stderr for people, to stdout as JSON.
 pub(crate) fn validate(process: &Process, args: &ValidateArgs) -> Result<ExitCode, Failure> {
-    let loaded = source::load(&args.workload, None)?;
+    let loaded = source::load(&args.workload, &[])?;
     let name = args.workload.file.display().to_string();
     match args.format {
         ListingFormat::Text => {

@@ -14,13 +14,17 @@ use net::deadline::Meter;
 use net::dial::Endpoint;
 use net::identity::check_worker_name;
 use protocols::TargetPolicy;
+use telemetry::Board;
 use tokio::sync::mpsc;
-use worker::{AllowedSecrets, DaemonError, DaemonOptions, LoadLimits, WorkerDaemon, WorkerExit};
+use worker::{
+    AllowedSecrets, DaemonError, DaemonOptions, LoadLimits, WorkerDaemon, WorkerExit, WorkerTelemetry,
+};
 
 use self::credentials::WorkerState;
 use super::controller::limits;
 use crate::app::{Process, leave_at_once};
 use crate::args::{LeaveArg, ProbeArg, TargetArg, WorkerArgs};
+use crate::console::print_to_stdout;
 use crate::failure::Failure;
 use crate::policy;
 use crate::remote::chain;
@@ -39,6 +43,7 @@ pub(crate) fn worker(process: &Process, args: &WorkerArgs) -> Result<ExitCode, F
     let controller: Endpoint = args.join.parse().map_err(Failure::invalid)?;
     let name = args.name.clone().unwrap_or_else(hostname);
     check_worker_name(&name).map_err(|error| Failure::invalid(format!("{error}; give one with --name")))?;
+    process.label.set_process(&name);
     let folder = args.state.clone().unwrap_or_else(|| Folders::of_user().worker(&name));
     let state = (!args.insecure).then(|| WorkerState::open(&folder)).transpose().map_err(Failure::invalid)?;
     let (credentials, keep) = credentials::of(args, state.as_ref())?;
@@ -65,6 +70,11 @@ pub(crate) fn worker(process: &Process, args: &WorkerArgs) -> Result<ExitCode, F
         unavailable: None,
         probe: probe(args.probe),
         meter: Arc::new(Meter::new(limits(&args.limit)?)),
+        telemetry: WorkerTelemetry {
+            settings: process.settings.clone(),
+            board: Board::new(),
+            routes: Some(process.routes.clone()),
+        },
     };
     let (sender, receiver) = mpsc::channel(MOST_SIGNALS);
     if args.until_stdin_ends {
@@ -76,6 +86,10 @@ pub(crate) fn worker(process: &Process, args: &WorkerArgs) -> Result<ExitCode, F
         let daemon = WorkerDaemon::start(options).await.map_err(unable)?;
         if let Some(address) = daemon.probe_address() {
             tracing::info!("probes are at http://{address}");
+            if args.until_stdin_ends {
+                // Whoever started it reads this, whatever is logged.
+                print_to_stdout(&format!("{address}\n")).context("cannot print the address of the probes")?;
+            }
         }
         tracing::info!(worker = name, controller = args.join, "joining");
         tokio::spawn(hand_on(signals, sender));

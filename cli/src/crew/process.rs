@@ -15,7 +15,6 @@ use super::{CrewOptions, Place, program};
 use crate::args::LogFormat;
 use crate::commands::worker::JOIN_TOKEN_VARIABLE;
 use crate::console::Console;
-use crate::logging::FILTER_VARIABLE;
 use crate::remote::TOKEN_VARIABLE;
 
 /// A worker process; killed when dropped, if it has not ended.
@@ -46,7 +45,8 @@ impl WorkerProcess {
             .arg0(std::env::args_os().next().unwrap_or_else(|| "loadgen".into()))
             .args(["worker", "--join", &options.join, "--token-file", "-", "--until-stdin-ends"])
             .args(["--ca-fingerprint", &options.authority.to_string(), "--name", name])
-            .args(["--allow-target", "all", "--probe", "off", "--leave", "fast"])
+            .args(["--allow-target", "all", "--leave", "fast"])
+            .args(["--probe", if options.is_shown { "127.0.0.1:0" } else { "off" }])
             .args(["--threads", &place.threads.to_string()])
             .arg("--state")
             .arg(options.state.join(name))
@@ -54,7 +54,7 @@ impl WorkerProcess {
             .env_remove(TOKEN_VARIABLE)
             .env_remove(JOIN_TOKEN_VARIABLE)
             .stdin(Stdio::piped())
-            .stdout(Stdio::null())
+            .stdout(if options.is_shown { Stdio::piped() } else { Stdio::null() })
             .stderr(Stdio::piped())
             .process_group(0);
         if place.cpus.is_none() {
@@ -63,20 +63,21 @@ impl WorkerProcess {
         if options.log_format == LogFormat::Json {
             command.args(["--log-format", "json"]);
         }
-        if std::env::var_os(FILTER_VARIABLE).is_none() {
-            // What the controller tells of a run is enough for whoever started all of it.
-            command.env(FILTER_VARIABLE, "warn");
-        }
         let mut child = command.spawn()?;
+        let stdout = child.stdout.take();
         let stderr = child.stderr.take();
         let mut stdin = child.stdin.take();
         let prefix = if options.log_format == LogFormat::Json { String::new() } else { format!("{name}: ") };
-        let console = console.clone();
+        let (console, shown_on) = (console.clone(), console.clone());
         let reader = stderr.map(|stderr| {
             Builder::new().name(format!("{name}-stderr")).spawn(move || hand_on(stderr, &prefix, &console))
         });
         let mut worker = Self { name: name.to_owned(), child, stdin: None, reader: None, ended: None };
         worker.reader = reader.transpose()?;
+        if let Some(stdout) = stdout {
+            let (name, console) = (name.to_owned(), shown_on);
+            Builder::new().name(format!("{name}-stdout")).spawn(move || announce(stdout, &name, &console))?;
+        }
         if let Some(stdin) = &mut stdin {
             stdin.write_all(format!("{}\n", options.token.expose()).as_bytes())?;
         }
@@ -123,6 +124,15 @@ impl Drop for WorkerProcess {
 /// The secrets that a worker can be told to hand out; it refuses the others by itself.
 fn allowable(secrets: &BTreeSet<String>) -> impl Iterator<Item = &String> {
     secrets.iter().filter(|name| !name.starts_with(AllowedSecrets::RESERVED))
+}
+
+/// Says where a worker shows its numbers, which is the one line that it prints.
+fn announce(from: impl Read, name: &str, console: &Console) {
+    let mut address = String::new();
+    let read = BufReader::new(from.take(LONGEST_LINE)).read_line(&mut address);
+    if matches!(read, Ok(1..)) {
+        console.say(&format!("{name}: metrics are at http://{}/metrics", address.trim_end()));
+    }
 }
 
 /// Prints the lines of `from` on `console`, each after `prefix`.

@@ -8,15 +8,16 @@ use api::ExitCode;
 use api::http::{FileReference, RunEvent, RunEventBody, RunExit, RunState, RunStatus, SubmitRun};
 use api::result::ResultFile;
 use control::{ContentDigest, RunId};
-use scenario::{Loaded, Workload};
+use scenario::Workload;
 use units::Nanos;
 
-use super::{log_configuration, overrides, present};
+use super::present::{self, Ended};
+use super::{RunOrder, log_configuration, overrides};
 use crate::app::Process;
-use crate::args::OutputArgs;
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::live::{Live, view_of};
+use crate::manifest::ConductedBy;
 use crate::output::{Destination, Output};
 use crate::remote::{Backoff, Client, Follower, PATIENCE, RemoteError};
 use crate::signals::Signals;
@@ -28,8 +29,6 @@ pub(crate) struct Submission {
     pub(crate) client: Client,
     /// The name of this submission.
     pub(crate) key: String,
-    /// Whether workers check their machines and the targets first.
-    pub(crate) preflight: bool,
     /// How many workers it waits for.
     pub(crate) expect_workers: Option<u32>,
     /// How long it waits for them.
@@ -52,15 +51,14 @@ impl Submission {
 /// Submits what was loaded, follows it, prints its summary, writes its result, and returns the code it ends with.
 pub(crate) fn execute_remotely(
     process: &Process,
-    loaded: &Loaded,
+    order: &RunOrder<'_>,
     workload: &Workload,
     submission: Submission,
-    attention: Attention,
-    output: &OutputArgs,
+    attention: &mut Attention,
 ) -> Result<ExitCode, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("cannot make a runtime")?;
-    let outcome = runtime.block_on(carry_out(process, loaded, workload, submission, attention, output));
+    let outcome = runtime.block_on(carry_out(process, order, workload, submission, attention));
     // A lookup of a name may hang on a thread of its own, long after it was given up.
     runtime.shutdown_background();
     outcome
@@ -68,12 +66,12 @@ pub(crate) fn execute_remotely(
 
 async fn carry_out(
     process: &Process,
-    loaded: &Loaded,
+    order: &RunOrder<'_>,
     workload: &Workload,
     submission: Submission,
-    mut attention: Attention,
-    output: &OutputArgs,
+    attention: &mut Attention,
 ) -> Result<ExitCode, Failure> {
+    let RunOrder { loaded, output, .. } = *order;
     let mut resolved = workload.clone();
     let _target = if workload.uses_demo_target() {
         if submission.detach || !submission.workers_are_here {
@@ -87,11 +85,11 @@ async fn carry_out(
         None
     };
     let client = &submission.client;
-    let run = submit(loaded, &resolved, &submission).await?;
+    let run = submit(order, &resolved, &submission).await?;
     attention.fate.submitted(&run);
     let uuid: uuid::Uuid = run.parse().context("the controller's ID of the run is none")?;
     let id = RunId::new(uuid);
-    process.label.set(id);
+    process.label.set_run(id);
     let plan = scenario::compile(&resolved, &loaded.files).map_err(Failure::invalid)?;
     log_configuration(loaded, workload, &plan.plan_hash().to_string(), &overrides(loaded));
     if submission.detach {
@@ -120,12 +118,23 @@ async fn carry_out(
     }
     let text = patiently(|| client.result(&run)).await.map_err(|error| lost_sight(&run, error))?;
     let result = ResultFile::from_json(&text).context("the controller's result cannot be read")?;
-    present::present(process, &result, &text, &mut place, output)
+    let conducted_by = if submission.workers_are_here {
+        None
+    } else {
+        // Who may run may also look; if the controller is gone by now, the manifest is without it.
+        let token = client.run(&run).await.ok().map(|status| status.submitted_by);
+        Some(ConductedBy { controller: client.controller(), token })
+    };
+    present::present(process, order, &Ended { result: &result, json: &text, conducted_by }, &mut place)
 }
 
 /// Hands over files and document; the run's ID.
-async fn submit(loaded: &Loaded, resolved: &Workload, submission: &Submission) -> Result<String, Failure> {
-    let client = &submission.client;
+async fn submit(
+    order: &RunOrder<'_>,
+    resolved: &Workload,
+    submission: &Submission,
+) -> Result<String, Failure> {
+    let (client, loaded) = (&submission.client, order.loaded);
     let mut files = Vec::new();
     for (path, content) in loaded.files.iter() {
         let digest = ContentDigest(content.digest);
@@ -136,7 +145,7 @@ async fn submit(loaded: &Loaded, resolved: &Workload, submission: &Submission) -
     let run = SubmitRun {
         document: resolved.to_canonical_json(),
         files,
-        preflight: submission.preflight,
+        preflight: order.preflight,
         expect_workers: submission.expect_workers,
         wait_ms: Some(submission.wait.as_u64() / 1_000_000),
         worker_labels: submission.worker_labels.iter().cloned().collect(),
@@ -285,6 +294,16 @@ impl Attention {
         Ok(Self { signals, fate })
     }
 
+    /// The run is over, and the process only lingers.
+    pub(crate) fn run_is_over(&self) {
+        self.fate.change(|known| known.is_over = true);
+    }
+
+    /// The signals.
+    pub(crate) fn signals(&mut self) -> &mut Signals {
+        &mut self.signals
+    }
+
     /// A folder to be removed if a signal ends this process at once.
     pub(crate) fn remove_on_leaving(&self, folder: &Path) {
         self.fate.change(|known| known.folder = Some(folder.to_owned()));
@@ -299,6 +318,7 @@ struct Fate(Arc<Mutex<Known>>);
 struct Known {
     run: Option<String>,
     folder: Option<PathBuf>,
+    is_over: bool,
 }
 
 impl Fate {
@@ -320,6 +340,7 @@ fn listen(console: Console, fate: Fate) -> std::io::Result<Signals> {
         app::leave_at_once(console)
     };
     Signals::listen(move |count| match (count, fate.change(|known| known.run.clone())) {
+        _ if fate.change(|known| known.is_over) => console.say("leaving"),
         (1, Some(run)) => {
             console
                 .say(&format!("stopping run {run}: what is in flight may end; a second signal cancels it"));

@@ -30,6 +30,10 @@ fn run() -> RunId {
     RunId::new("0190f0f0-0000-7000-8000-0000deadbeef".parse().unwrap())
 }
 
+fn manifest(of: &str) -> String {
+    format!("manifest of {of}")
+}
+
 fn prepare(destination: &Destination, base: &Path) -> Result<Output, OutputError> {
     Output::prepare(destination, base, "2026-01-02T03:04:05Z".parse().unwrap(), run())
 }
@@ -40,14 +44,15 @@ fn the_folder_is_made_before_and_latest_points_at_it_after_the_run() {
     let mut output = prepare(&Destination::Folder, &scratch.0).unwrap();
     let folder = scratch.0.join("loadgen-results/20260102T030405Z-deadbeef");
     assert!(folder.is_dir());
-    assert_eq!(output.write("{}").unwrap(), Some(folder.join("result.json")));
+    assert_eq!(output.write("{}", manifest).unwrap(), Some(folder.join("result.json")));
     drop(output);
     assert_eq!(fs::read_to_string(scratch.0.join("loadgen-results/latest/result.json")).unwrap(), "{}");
-    assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "no temporary file stays");
+    assert_eq!(fs::read_to_string(folder.join("run.json")).unwrap(), "manifest of result.json");
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 2, "no temporary file stays");
     let mut second =
         Output::prepare(&Destination::Folder, &scratch.0, "2026-01-02T03:04:06Z".parse().unwrap(), run())
             .unwrap();
-    second.write("{\"second\":1}").unwrap();
+    second.write("{\"second\":1}", manifest).unwrap();
     assert_eq!(
         fs::read_to_string(scratch.0.join("loadgen-results/latest/result.json")).unwrap(),
         "{\"second\":1}"
@@ -70,10 +75,24 @@ fn a_file_is_replaced_whole_and_a_link_followed() {
     symlink("real.json", scratch.0.join("link.json")).unwrap();
     let mut output = prepare(&Destination::File("link.json".into()), &scratch.0).unwrap();
     assert_eq!(fs::read_to_string(scratch.0.join("real.json")).unwrap(), "before");
-    output.write("after").unwrap();
+    output.write("after", manifest).unwrap();
     drop(output);
     assert_eq!(fs::read_to_string(scratch.0.join("real.json")).unwrap(), "after");
-    assert_eq!(scratch.names(), BTreeSet::from(["link.json".to_owned(), "real.json".to_owned()]));
+    assert_eq!(
+        scratch.names(),
+        BTreeSet::from(["link.json", "real.json", "real.run.json"].map(str::to_owned))
+    );
+    assert_eq!(fs::read_to_string(scratch.0.join("real.run.json")).unwrap(), "manifest of real.json");
+}
+
+#[test]
+fn a_manifest_that_cannot_be_written_costs_no_result() {
+    let scratch = Scratch::new("manifest");
+    fs::create_dir(scratch.0.join("r.run.json")).unwrap();
+    let mut output = prepare(&Destination::File("r.json".into()), &scratch.0).unwrap();
+    assert_eq!(output.write("{}", manifest).unwrap(), Some(scratch.0.join("r.json")));
+    drop(output);
+    assert_eq!(scratch.names(), BTreeSet::from(["r.json", "r.run.json"].map(str::to_owned)));
 }
 
 #[test]
@@ -90,7 +109,7 @@ fn a_place_that_cannot_be_written_is_known_before_the_run() {
 fn a_full_device_is_an_error_and_stays_a_device() {
     let scratch = Scratch::new("full");
     let mut output = prepare(&Destination::File("/dev/full".into()), &scratch.0).unwrap();
-    assert!(output.write("{}").unwrap_err().to_string().contains("make room"));
+    assert!(output.write("{}", manifest).unwrap_err().to_string().contains("make room"));
     assert!(fs::metadata("/dev/full").unwrap().file_type().is_char_device());
 }
 
@@ -110,7 +129,7 @@ fn a_link_stays_and_what_it_names_is_written_whether_it_is_there_or_not() {
     symlink("link", scratch.0.join("second")).unwrap();
     for content in ["first", "again"] {
         let mut output = prepare(&Destination::File("second".into()), &scratch.0).unwrap();
-        assert_eq!(output.write(content).unwrap(), Some(scratch.0.join("folder/there.json")));
+        assert_eq!(output.write(content, manifest).unwrap(), Some(scratch.0.join("folder/there.json")));
         assert_eq!(fs::read_to_string(scratch.0.join("folder/there.json")).unwrap(), content);
     }
     assert_eq!(fs::read_link(scratch.0.join("link")).unwrap(), Path::new("folder/there.json"));

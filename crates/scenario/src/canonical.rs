@@ -5,6 +5,7 @@
 
 mod document;
 mod step;
+mod telemetry;
 
 use sha2::{Digest, Sha256};
 

@@ -50,6 +50,8 @@ pub struct HttpOptions {
     pub pacing: Option<String>,
     /// `--out`.
     pub out: Option<String>,
+    /// `--log-executions`: as the file has it.
+    pub log_executions: Option<String>,
 }
 
 /// Builds the workload of one request; problems point at the flags.
@@ -104,6 +106,10 @@ impl Builder {
         }
         if let Some(out) = &options.out {
             root.push(entry("out", self.text("--out", out)));
+        }
+        if let Some(log) = &options.log_executions {
+            let log = entry("log_executions", self.text("--log-executions", log));
+            root.push(entry("telemetry", map(url.span, vec![log])));
         }
         map(url.span, root)
     }

@@ -26,3 +26,7 @@ pub(crate) const MAX_NAME_BYTES: usize = 200;
 pub(crate) const MAX_PATH_BYTES: usize = 4_096;
 /// The most conditions of a run.
 pub(crate) const MAX_THRESHOLDS: usize = 1_000;
+/// The most spans of a run in a second, as many as requests that a large cluster can send.
+pub(crate) const MAX_SPANS_PER_SECOND: u32 = 100_000_000;
+/// The most log lines of one kind of error, thread and second.
+pub(crate) const MAX_LINES_PER_ERROR: u32 = 100_000;

@@ -6,6 +6,8 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
+use crate::telemetry;
+
 /// What a text that holds a reference matches: it becomes a value when it is expanded.
 const REFERENCE: &str = r"\$\{";
 
@@ -85,6 +87,20 @@ scalars! {
     OnWorkerLossWord => words(&crate::loss::OnWorkerLoss::WORDS.map(|(word, _)| word));
     /// Whether a worker may come to a run under way.
     RejoinWord => words(&crate::loss::Rejoin::WORDS.map(|(word, _)| word));
+    /// A share, or a word.
+    SamplingText => text(r"^(off|tail|[0-9]+(\.[0-9]+)? ?%)$");
+    /// A quantile (`p99.9`) or a duration (`500ms`).
+    SlowText => text(&format!(r"^p[0-9]+(\.[0-9]+)?$|^{DURATION}$"));
+    /// How executions hang together.
+    TraceShapeWord => words(&telemetry::SHAPES.map(|(word, _)| word));
+    /// Which requests carry trace headers.
+    PropagateWord => words(&telemetry::PROPAGATIONS.map(|(word, _)| word));
+    /// A whole number from 1.
+    SpansPerSecond => number_or(1, u64::from(crate::limits::MAX_SPANS_PER_SECOND), &[]);
+    /// A whole number from 1.
+    LinesPerError => number_or(1, u64::from(crate::limits::MAX_LINES_PER_ERROR), &[]);
+    /// One or two words with a comma between them.
+    LogExecutionsText => text("^(off|all|(sampled|failed)( ?, ?(sampled|failed))*)$");
 }
 
 /// A text of this form, or with a reference.

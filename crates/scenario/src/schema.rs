@@ -124,6 +124,13 @@ pub(crate) fn step_rules(schema: &mut Schema) {
     schema.insert("allOf".to_owned(), rules);
 }
 
+/// A bound on what is slow means something where slow executions are looked for, or nothing is.
+pub(crate) fn slow_needs_tail(schema: &mut Schema) {
+    let sampling = json!({ "properties": { "sampling": { "pattern": r"^(tail|off)$|\$\{" } }, "required": ["sampling"] });
+    schema.insert("if".to_owned(), json!({ "required": ["slow"] }));
+    schema.insert("then".to_owned(), sampling);
+}
+
 /// Exactly one way to match.
 pub(crate) fn one_match(schema: &mut Schema) {
     let ways: Vec<Value> = ["equals", "contains", "present"]

@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 
 use crate::scalar::{
-    AnyJson, ArrivalsWord, BytesText, Count, DurationText, ExecutorWord, Flag, Integer, MaxVus,
-    OnWorkerLossWord, OverloadWord, PacingWord, PercentText, RateText, RejoinWord, ScalarText, StatusText,
-    Strings, ThinkText, Threads, TimeLimitText,
+    AnyJson, ArrivalsWord, BytesText, Count, DurationText, ExecutorWord, Flag, Integer, LinesPerError,
+    LogExecutionsText, MaxVus, OnWorkerLossWord, OverloadWord, PacingWord, PercentText, PropagateWord,
+    RateText, RejoinWord, SamplingText, ScalarText, SlowText, SpansPerSecond, StatusText, Strings, ThinkText,
+    Threads, TimeLimitText, TraceShapeWord,
 };
 
 /// An object of the file: what it is called in messages, and its keys.
@@ -68,6 +69,9 @@ shapes! {
         out: Option<String>,
         /// What happens to a run over many workers when some are lost or come.
         options: Option<OptionsShape>,
+        /// Which executions become spans and log lines, and how much of a run's telemetry may be lost. Where it goes is said
+        /// by the `OTEL_…` variables of each process.
+        telemetry: Option<TelemetryShape>,
     }
 
     /// A loadgen policy file: what whoever makes load on a machine may do. What it does not mention is allowed.
@@ -95,6 +99,40 @@ shapes! {
         rejoin: Option<RejoinWord>,
         /// Whether a run that lost a worker may pass. Default: false.
         allow_degraded: Option<Flag>,
+    }
+
+    /// What a run tells about itself while it runs. Not part of the test: in no scenario digest.
+    TelemetryShape("telemetry") {
+        /// Which executions become spans.
+        traces: Option<TracesShape>,
+        /// Which executions have a line in the log: `off`, `sampled`, `failed`, `sampled,failed` or `all`. Default:
+        /// `sampled,failed`.
+        log_executions: Option<LogExecutionsText>,
+        /// Lines of failed executions of one kind that an engine thread writes in a second; the others are counted in one
+        /// line. Default: 10.
+        max_lines_per_error: Option<LinesPerError>,
+        /// The part of the spans, data points or log records of a process that the receiver may not have; with more the run
+        /// ends with exit code 115. Default: 1%.
+        max_loss: Option<PercentText>,
+    }
+
+    /// Which executions become spans, and what the target is told of it.
+    #[schemars(transform = crate::schema::slow_needs_tail)]
+    TracesShape("telemetry.traces") {
+        /// `off`; a share (`5%`), drawn before an execution begins; or `tail`: those that failed or were slow, decided when
+        /// they are over. Default: 5%.
+        sampling: Option<SamplingText>,
+        /// With `tail`: the response time above which an execution is slow, a quantile of the last seconds (`p99.9`) or a
+        /// time (`500ms`). Default: p99.9.
+        slow: Option<SlowText>,
+        /// Whether all executions of a scenario are in one trace (`tree`), or each in one of its own (`linked`), for long
+        /// runs. Default: `tree`.
+        shape: Option<TraceShapeWord>,
+        /// The most spans of executions and requests that the whole run makes in a second. Default: 1000.
+        max_spans_per_second: Option<SpansPerSecond>,
+        /// Which requests carry `traceparent`, `tracestate` and `baggage`: those of `sampled` executions (with `tail` all),
+        /// `always` all, or `never` any. Default: `sampled`.
+        propagate: Option<PropagateWord>,
     }
 
     /// Where requests go and how connections to it are made.

@@ -10,7 +10,7 @@ use metrics::Threshold;
 use plan::{Arrivals, Overload, StatusSet, TextMatch};
 use units::{Nanos, Rate};
 
-use crate::{BaseUrl, Json, LossPolicy, StepUrl, Text, VerdictBounds};
+use crate::{BaseUrl, Json, LossPolicy, StepUrl, Telemetry, Text, VerdictBounds};
 
 /// Everything one file describes.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,11 +44,20 @@ pub struct RunOptions {
     pub out: Option<String>,
     /// What happens when workers are lost or come.
     pub loss: LossPolicy,
+    /// What it tells about itself.
+    pub telemetry: Telemetry,
 }
 
 impl Default for RunOptions {
     fn default() -> Self {
-        Self { pacing: Pacing::Balanced, threads: None, seed: 0, out: None, loss: LossPolicy::default() }
+        Self {
+            pacing: Pacing::Balanced,
+            threads: None,
+            seed: 0,
+            out: None,
+            loss: LossPolicy::default(),
+            telemetry: Telemetry::default(),
+        }
     }
 }
 

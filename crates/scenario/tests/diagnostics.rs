@@ -212,6 +212,22 @@ diagnosed! {
     a_loss_without_sign: root("options: { max_lost: 0.5 }");
     an_unknown_rejoin: root("options: { rejoin: always }");
     an_option_that_is_none: root("options: { pacing: precise }");
+    a_sampling_without_sign: root("telemetry: { traces: { sampling: 5 } }");
+    an_unknown_sampling: root("telemetry: { traces: { sampling: always } }");
+    a_sampling_above_the_whole: root("telemetry: { traces: { sampling: 101% } }");
+    a_slow_without_tail: root("telemetry: { traces: { slow: p99 } }");
+    a_slow_with_a_share: root("telemetry: { traces: { sampling: 1%, slow: 500ms } }");
+    a_slow_of_every_execution: root("telemetry: { traces: { sampling: tail, slow: p0 } }");
+    a_slow_of_no_execution: root("telemetry: { traces: { sampling: tail, slow: p100 } }");
+    a_slow_without_unit: root("telemetry: { traces: { sampling: tail, slow: 500 } }");
+    an_unknown_shape: root("telemetry: { traces: { shape: link } }");
+    a_budget_of_no_spans: root("telemetry: { traces: { max_spans_per_second: 0 } }");
+    an_unknown_propagation: root("telemetry: { traces: { propagate: sometimes } }");
+    an_endpoint_in_a_file: root("telemetry: { endpoint: \"http://collector:4317\" }");
+    an_unknown_log: root("telemetry: { log_executions: \"sampled,fail\" }");
+    a_log_that_is_off_and_on: root("telemetry: { log_executions: \"off, failed\" }");
+    no_lines_of_errors: root("telemetry: { max_lines_per_error: 0 }");
+    a_loss_of_telemetry_without_sign: root("telemetry: { max_loss: 0.01 }");
     an_unknown_metric: root("thresholds: { respons_time: \"p(99) < 1s\" }");
     a_threshold_on_an_unknown_scenario: root("thresholds: { \"response_time{scenario:b}\": \"p(99) < 1s\" }");
     a_threshold_on_an_unknown_tag: root("thresholds: { \"response_time{team:shop}\": \"p(99) < 1s\" }");
@@ -220,6 +236,12 @@ diagnosed! {
     a_threshold_without_condition: root("thresholds: { response_time: [] }");
     a_threshold_that_is_a_number: root("thresholds: { response_time: 5 }");
     a_wrong_threshold_beside_another_mistake: root("seed: x\nthresholds: { \"response_time{scenario:a}\": \"p(99) < 5\" }");
+}
+
+#[test]
+fn a_slow_beside_off_is_no_mistake() {
+    // One flag switches the tracing of any file off.
+    assert_eq!(diagnose_bytes(root("telemetry: { traces: { sampling: off, slow: p99 } }").into_bytes()), "");
 }
 
 #[test]

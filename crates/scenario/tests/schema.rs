@@ -19,11 +19,16 @@ fn read(yaml: &str) -> Result<(), String> {
 
 /// What the schema says of a text.
 fn validate(yaml: &str) -> Result<(), String> {
-    let value: serde_json::Value = serde_saphyr::from_str(yaml).unwrap();
+    let value: serde_json::Value = serde_saphyr::from_str_with_options(yaml, yaml_1_2()).unwrap();
     let validator = jsonschema::draft7::new(&schema()).unwrap();
     let errors: Vec<String> =
         validator.iter_errors(&value).map(|error| format!("{}: {error}", error.instance_path())).collect();
     if errors.is_empty() { Ok(()) } else { Err(errors.join("\n")) }
+}
+
+/// As files are read, and as editors read them: `off` is a word.
+fn yaml_1_2() -> serde_saphyr::Options {
+    serde_saphyr::options! { strict_booleans: true }
 }
 
 #[test]
@@ -47,7 +52,7 @@ fn every_file_in_scenarios_is_valid_and_listed() {
         compiles(&text);
         seen += 1;
     }
-    assert!(seen >= 7);
+    assert!(seen >= 8);
 }
 
 /// With an address for the built-in target it compiles.
@@ -89,6 +94,20 @@ fn both_refuse_the_same_mistakes() {
         format!("{right}options: {{ rejoin: always }}\n"),
         format!("{right}options: {{ allow_degraded: maybe }}\n"),
         format!("{right}options: {{ pacing: precise }}\n"),
+        format!("{right}telemetry: on\n"),
+        format!("{right}telemetry: {{ endpoint: x }}\n"),
+        format!("{right}telemetry: {{ traces: {{ sampling: 5 }} }}\n"),
+        format!("{right}telemetry: {{ traces: {{ sampling: often }} }}\n"),
+        format!("{right}telemetry: {{ traces: {{ slow: p99 }} }}\n"),
+        format!("{right}telemetry: {{ traces: {{ sampling: 5%, slow: p99 }} }}\n"),
+        format!("{right}telemetry: {{ traces: {{ sampling: tail, slow: 500 }} }}\n"),
+        format!("{right}telemetry: {{ traces: {{ shape: link }} }}\n"),
+        format!("{right}telemetry: {{ traces: {{ max_spans_per_second: 0 }} }}\n"),
+        format!("{right}telemetry: {{ traces: {{ propagate: maybe }} }}\n"),
+        format!("{right}telemetry: {{ log_executions: some }}\n"),
+        format!("{right}telemetry: {{ log_executions: \"off,failed\" }}\n"),
+        format!("{right}telemetry: {{ max_lines_per_error: 0 }}\n"),
+        format!("{right}telemetry: {{ max_loss: 0.01 }}\n"),
         format!("{right}tags: [a]\n"),
         format!("{right}tags: ~\n"),
         format!("{right}thresholds: {{ failed: [] }}\n"),
@@ -193,7 +212,17 @@ fn both_take_the_same_forms() {
             "{ get: /a, checks: { header: { a: b, c: { present: true }, d: { contains: e, required: true } }, body: { equals: x } } }",
         ),
     ];
-    for yaml in right {
+    let telemetry = |telemetry: &str| format!("{}telemetry: {{ {telemetry} }}\n", step("{ think: 0s }"));
+    let telemetry = [
+        telemetry("traces: { sampling: off, slow: p99 }, log_executions: off"),
+        telemetry("traces: { sampling: \"0.01 %\", shape: linked, propagate: never }, max_loss: 0%"),
+        telemetry("traces: { sampling: tail, slow: p99.9 }, log_executions: \"failed, sampled\""),
+        telemetry(
+            "traces: { sampling: tail, slow: 1s500ms, max_spans_per_second: 1 }, max_lines_per_error: 1",
+        ),
+        telemetry("traces: { sampling: \"${env.S:-tail}\", slow: \"${env.B:-p90}\" }, log_executions: all"),
+    ];
+    for yaml in right.into_iter().chain(telemetry) {
         assert_eq!(read(&yaml), Ok(()), "{yaml}");
         assert_eq!(validate(&yaml), Ok(()), "{yaml}");
     }

@@ -1,5 +1,6 @@
 //! What a workload will do, computed from its plan.
 
+use metrics::{ExecutionRecord, MOST_REQUESTS, RequestRecord, Sampling};
 use plan::{Arrivals, LoadModel, RunPlan, ScenarioId, ScenarioPlan, Schedule, Share, ShareError};
 use scenario::{Files, Load, Workload};
 use serde::Serialize;
@@ -78,6 +79,11 @@ pub(super) struct Needs {
     pub(super) connections: u64,
     pub(super) file_handles: u64,
     pub(super) memory_bytes: u64,
+    /// What tail sampling takes of that: every user that is busy holds the record of its execution, because only its end
+    /// tells whether it is kept. 0 without.
+    pub(super) trace_memory_bytes: u64,
+    /// The largest of these records.
+    pub(super) trace_bytes_per_user: u64,
 }
 
 impl Forecast {
@@ -254,12 +260,38 @@ fn needs(workload: &Workload, plan: &RunPlan) -> Result<Needs, ShareError> {
     for (needed, scenario) in demand.scenarios.iter_mut().zip(&plan.scenarios) {
         needed.users.get_or_insert_with(|| peak(&scenario.load));
     }
+    let records = records(workload, plan, &demand);
     Ok(Needs {
         users: demand.users(0),
         users_assumed,
         connections: demand.connections(0),
         file_handles: demand.handles(0),
-        memory_bytes: BASE_BYTES + demand.memory(0),
+        memory_bytes: BASE_BYTES + demand.memory(0) + records.all,
+        trace_memory_bytes: records.all,
+        trace_bytes_per_user: records.largest,
+    })
+}
+
+/// Memory of the executions under way.
+#[derive(Default)]
+struct Records {
+    all: u64,
+    largest: u64,
+}
+
+/// What the records of executions take that are kept until their end.
+fn records(workload: &Workload, plan: &RunPlan, demand: &Demand) -> Records {
+    if !matches!(workload.options.telemetry.traces.sampling, Sampling::Tail(_)) {
+        return Records::default();
+    }
+    let each = plan.scenarios.iter().zip(&demand.scenarios).map(|(scenario, needed)| {
+        let kept = requests(scenario).unwrap_or(1).min(MOST_REQUESTS);
+        let bytes = size_of::<ExecutionRecord>() + kept * size_of::<RequestRecord>();
+        (bytes as u64, needed.users.unwrap_or(0))
+    });
+    each.fold(Records::default(), |sum, (bytes, users)| Records {
+        all: sum.all + bytes * users,
+        largest: sum.largest.max(bytes),
     })
 }
 

@@ -22,7 +22,13 @@ pub(super) fn text(forecast: &Forecast) -> String {
     field("users", format!("at most {}{assumed}", count(needs.users)));
     field("connections", format!("at most {}", count(needs.connections)));
     field("file handles", format!("at most {}", count(needs.file_handles)));
-    field("memory", format!("about {}", bytes(needs.memory_bytes)));
+    let traced = match needs.trace_memory_bytes {
+        0 => String::new(),
+        all => {
+            format!(", {} of it for tail sampling ({} a user)", bytes(all), bytes(needs.trace_bytes_per_user))
+        }
+    };
+    field("memory", format!("about {}{traced}", bytes(needs.memory_bytes)));
     for scenario in &forecast.scenarios {
         text.push_str(&scenario_text(scenario));
     }

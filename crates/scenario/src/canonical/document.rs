@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 use units::{Nanos, Rate, Ratio};
 
 use super::step::StepDocument;
+use super::telemetry::TelemetryDocument;
 use crate::loss::{self, OnWorkerLoss, Rejoin};
 use crate::{
     Body, Load, LoadStage, LossPolicy, OpenLoad, Pacing, Scenario, Target, Text, TextPart, Tls,
@@ -20,7 +21,8 @@ use crate::{
 pub(super) enum Form {
     /// Everything.
     Whole,
-    /// What makes the test: no name of the run, base URL, tags, names of secrets, output, policy on losses.
+    /// What makes the test: no name of the run, base URL, tags, names of secrets, output, policy on losses,
+    /// telemetry.
     Test,
 }
 
@@ -64,6 +66,7 @@ impl Serialize for FileDocument<'_> {
         }
         if form == Form::Whole {
             map.serialize_entry("options", &Loss(&options.loss))?;
+            map.serialize_entry("telemetry", &TelemetryDocument(&options.telemetry))?;
         }
         map.end()
     }
@@ -368,13 +371,18 @@ impl Serialize for Loss<'_> {
     }
 }
 
-/// A share as the file has it; the language knows no more than four decimals.
-fn percent(ratio: Ratio) -> String {
+/// A share as the file has it.
+pub(super) fn percent(ratio: Ratio) -> String {
+    format!("{}%", hundredths(ratio))
+}
+
+/// A ratio in hundredths; the language knows no more than four decimals.
+pub(super) fn hundredths(ratio: Ratio) -> String {
     let parts = (ratio.as_f64() * 1e6).round() as u64;
     let (whole, fraction) = (parts / 10_000, parts % 10_000);
     if fraction == 0 {
-        return format!("{whole}%");
+        return whole.to_string();
     }
     let digits = format!("{fraction:04}");
-    format!("{whole}.{}%", digits.trim_end_matches('0'))
+    format!("{whole}.{}", digits.trim_end_matches('0'))
 }

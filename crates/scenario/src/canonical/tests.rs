@@ -29,6 +29,11 @@ threads: 3
 seed: 18446744073709551615
 out: result.json
 options: { on_worker_loss: continue, max_lost: 33.5%, rejoin: never, allow_degraded: true }
+telemetry:
+  traces: { sampling: tail, slow: p99.99, shape: linked, max_spans_per_second: 250, propagate: always }
+  log_executions: failed
+  max_lines_per_error: 3
+  max_loss: 0.5%
 verdict: { suspect: { dispatch_lag_p99: 2ms, thread_busy: 99.9999% }, invalid: { throttled: 0.0001% } }
 scenarios:
   z-open:
@@ -137,6 +142,14 @@ fn the_scenario_digest_tells_tests_apart_and_nothing_else() {
     same_test("max_lost: 33.5%", "max_lost: 50%");
     same_test("rejoin: never", "rejoin: next_revision");
     same_test("allow_degraded: true", "allow_degraded: false");
+    same_test("sampling: tail, slow: p99.99", "sampling: 1%");
+    same_test("slow: p99.99", "slow: 500ms");
+    same_test("shape: linked", "shape: tree");
+    same_test("max_spans_per_second: 250", "max_spans_per_second: 251");
+    same_test("propagate: always", "propagate: never");
+    same_test("log_executions: failed", "log_executions: off");
+    same_test("max_lines_per_error: 3", "max_lines_per_error: 4");
+    same_test("max_loss: 0.5%", "max_loss: 100%");
     let other_test = |from: &str, to: &str| {
         assert!(EVERYTHING.contains(from), "{from}");
         let (other_scenario, other_config) = digests(&EVERYTHING.replace(from, to));
@@ -210,7 +223,53 @@ fn json() -> impl Strategy<Value = crate::Json> {
     })
 }
 
+/// Every form of `telemetry` that a file can have.
+fn telemetry() -> impl Strategy<Value = crate::Telemetry> {
+    use metrics::{ExecutionLog, Propagation, Sampling, SlowBound, TraceOptions, TraceShape};
+    use units::{Nanos, Ratio};
+
+    let part = |least: u32| (least..=1_000_000).prop_map(|parts| Ratio::new(f64::from(parts) / 1e6));
+    let slow = prop_oneof![
+        (1..1_000_000u32).prop_map(|parts| SlowBound::Quantile(Ratio::new(f64::from(parts) / 1e6))),
+        (1..2_592_000_000_000_000u64).prop_map(|nanos| SlowBound::Time(Nanos::new(nanos))),
+    ];
+    let sampling =
+        prop_oneof![Just(Sampling::Off), part(0).prop_map(Sampling::Ratio), slow.prop_map(Sampling::Tail),];
+    let shape = prop::sample::select(vec![TraceShape::Tree, TraceShape::Linked]);
+    let propagation =
+        prop::sample::select(vec![Propagation::Sampled, Propagation::Always, Propagation::Never]);
+    let log = prop::sample::select(vec![
+        (false, false, false),
+        (true, false, false),
+        (false, true, false),
+        (true, true, false),
+        (true, true, true),
+    ]);
+    let traces = (sampling, shape, 1..=100_000_000u32, propagation);
+    (traces, log, 1..=100_000u32, part(0)).prop_map(|(traces, log, lines_per_error, max_loss)| {
+        let (sampling, shape, spans_per_second, propagation) = traces;
+        let (sampled, failed, all) = log;
+        crate::Telemetry {
+            traces: TraceOptions { sampling, shape, spans_per_second, propagation },
+            log: ExecutionLog { sampled, failed, all, lines_per_error },
+            max_loss,
+        }
+    })
+}
+
 proptest! {
+    #[test]
+    fn any_telemetry_reads_back_and_obeys_the_schema(telemetry in telemetry()) {
+        let mut workload = workload(EVERYTHING);
+        workload.options.telemetry = telemetry;
+        let json = workload.to_canonical_json();
+        let back = Workload::from_canonical_json(&json, &loaded(EVERYTHING).files);
+        let back = back.map_err(|error| TestCaseError::fail(error.diagnostics.render(false)))?;
+        prop_assert_eq!(back.options.telemetry, telemetry);
+        let document: serde_json::Value = serde_json::from_str(&json).unwrap();
+        prop_assert!(jsonschema::draft7::is_valid(&crate::schema(), &document), "{}", json);
+    }
+
     #[test]
     fn any_body_and_any_text_read_back(body in json(), text in text(), seed: u64, rate in 1u64..1_000_000) {
         let mut workload = workload(EVERYTHING);

@@ -75,6 +75,9 @@ fn flags_set_values_at_paths() {
         "\"p(99) < 1s\"",
     );
     check("name", "\"${env.X:-quoted}\"", "name", "\"quoted\"");
+    check("telemetry.traces.sampling", "tail", "telemetry.traces.sampling", "\"tail\"");
+    check("telemetry.traces", "{ sampling: tail, slow: 1s }", "telemetry.traces.slow", "\"1s\"");
+    check("telemetry.log_executions", "failed, sampled", "telemetry.log_executions", "\"sampled,failed\"");
 }
 
 #[test]
@@ -100,6 +103,8 @@ fn variables_set_values_by_folded_names() {
     check("LOADGEN_TARGET__HEADERS__X_RUN", "5", "target.headers.x_run", "\"5\"");
     check("LOADGEN_VERDICT__INVALID__OWN_FAULTS", "3%", "verdict.invalid.own_faults", "\"3%\"");
     check("LOADGEN_THREADS", "2", "threads", "2");
+    check("LOADGEN_TELEMETRY__TRACES__SAMPLING", "off", "telemetry.traces.sampling", "\"off\"");
+    check("LOADGEN_TELEMETRY__MAX_LOSS", "3%", "telemetry.max_loss", "\"3%\"");
     check("LOADGEN_THRESHOLDS__FAILED", "rate < 5%", "thresholds.failed.0", "\"rate < 5%\"");
 }
 

@@ -130,3 +130,12 @@ fn the_pacing_is_that_of_the_flag() {
     assert_eq!(workload(&precise).options.pacing, crate::Pacing::Precise);
     assert_eq!(workload(&options("http://x")).options.pacing, crate::Pacing::Balanced);
 }
+
+#[test]
+fn lines_of_executions_are_those_of_the_flag() {
+    let log = |words: &str| HttpOptions { log_executions: Some(words.to_owned()), ..options("http://x") };
+    let logged = workload(&log("failed")).options.telemetry.log;
+    assert!(logged.failed && !logged.sampled && !logged.all);
+    let said = built(&log("off,failed")).diagnostics.render(false);
+    assert!(said.contains("--log-executions:1:1") && said.contains("stand alone"), "{said}");
+}

@@ -14,6 +14,7 @@ mod policy;
 mod scenario;
 pub(crate) mod step;
 pub(crate) mod target;
+mod telemetry;
 mod threshold;
 mod value;
 mod verdict;

@@ -4,7 +4,7 @@ use super::{Fields, Reader};
 use crate::document::Node;
 use crate::loss::{LossPolicy, OnWorkerLoss, Rejoin};
 use crate::shape::OptionsShape;
-use crate::{Pacing, RunOptions, limits};
+use crate::{Pacing, RunOptions, Telemetry, limits};
 
 impl Reader<'_> {
     /// The root's keys that are about the generator.
@@ -19,7 +19,15 @@ impl Reader<'_> {
             self.optional_or(fields, "seed", 0, |reader, label, node| reader.count(label, node, 0, u64::MAX));
         let out = self.optional(fields, "out", Self::path);
         let loss = self.optional_or(fields, "options", LossPolicy::default(), Self::loss_policy);
-        Some(RunOptions { pacing: pacing?, threads: threads?, seed: seed?, out: out?, loss: loss? })
+        let telemetry = self.optional_or(fields, "telemetry", Telemetry::default(), Self::telemetry);
+        Some(RunOptions {
+            pacing: pacing?,
+            threads: threads?,
+            seed: seed?,
+            out: out?,
+            loss: loss?,
+            telemetry: telemetry?,
+        })
     }
 
     /// What happens when workers are lost; what is not set keeps its default.

@@ -94,7 +94,7 @@ impl Reader<'_> {
     }
 
     /// The text of a value that needs a unit; numbers come through so that the unit can be suggested.
-    fn unit_text(&mut self, label: &str, node: &Node, wanted: &str) -> Option<String> {
+    pub(super) fn unit_text(&mut self, label: &str, node: &Node, wanted: &str) -> Option<String> {
         match &node.kind {
             Kind::String(_) => self.plain(label, node),
             Kind::Int(_) | Kind::Float(_) => Some(self.written(node)),
@@ -313,7 +313,7 @@ impl Reader<'_> {
 }
 
 /// A decimal percentage in parts per million of the whole; `None` for what is no number or finer than that.
-fn parts_per_million(percent: &str) -> Option<u64> {
+pub(super) fn parts_per_million(percent: &str) -> Option<u64> {
     let (whole, fraction) = percent.split_once('.').unwrap_or((percent, ""));
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     let bad_point = percent.contains('.') && fraction.is_empty();
