@@ -20,6 +20,10 @@ tools:
     cargo install --locked --root target/tools cargo-deny --version 0.20.2
     cargo install --locked --root target/tools gungraun-runner --version 0.20.0
 
+# The programs of others that the tests of telemetry are held against.
+real-parts:
+    .ci/real_parts
+
 # Every test that is too slow for each change, in its long form.
 slow:
     cargo test --release --workspace -- --ignored

@@ -41,7 +41,8 @@ impl Place {
         command.current_dir(self.path());
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy();
-            if name.starts_with("LOADGEN_") || ["NO_COLOR", "TARGET", "COLUMNS"].contains(&&*name) {
+            let is_ours = name.starts_with("LOADGEN_") || name.starts_with("OTEL_");
+            if is_ours || ["NO_COLOR", "TARGET", "COLUMNS"].contains(&&*name) {
                 command.env_remove(&*name);
             }
         }
@@ -167,13 +168,14 @@ impl Running {
         }
     }
 
-    /// Waits until stderr holds `text`.
+    /// Waits until stderr holds `text`, and returns all of it so far.
     #[track_caller]
-    pub(crate) fn wait_for_stderr(&self, text: &str) {
+    pub(crate) fn wait_for_stderr(&self, text: &str) -> String {
         let seen = self.stderr.text.lock().unwrap();
         let (seen, timeout) =
             self.stderr.more.wait_timeout_while(seen, LIMIT, |seen| !seen.contains(text)).unwrap();
         assert!(!timeout.timed_out(), "`{text}` did not come: {seen}");
+        seen.clone()
     }
 
     /// Waits until stdout holds `text`, and returns all of it so far.

@@ -28,8 +28,9 @@ fn with_json_every_line_of_stderr_is_an_object_with_the_run_id() {
         .collect();
     for line in &lines {
         assert_eq!(line["run_id"], result.identity.run_id.as_str(), "{line}");
+        assert_eq!(line["worker"], "local", "{line}");
         assert!(
-            line["time"].is_string() && line["level"].is_string() && line["message"].is_string(),
+            line["timestamp"].is_string() && line["level"].is_string() && line["message"].is_string(),
             "{line}"
         );
     }

@@ -51,7 +51,7 @@ fn one_file_takes_the_place_of_the_folder_and_none_of_both() {
     ResultFile::from_json(&fs::read_to_string(place.join("r.json")).unwrap()).unwrap();
     place.loadgen(&["run", "s.yaml", "--quiet", "--no-out"]).expect(0);
     let names: Vec<_> = fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(names.len(), 2, "{names:?}");
+    assert_eq!(names.len(), 3, "the scenario, the result and its manifest: {names:?}");
 }
 
 #[test]

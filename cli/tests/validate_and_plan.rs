@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::harness::{BINARY, Place, Running};
+use crate::harness::{BINARY, Place, Running, scenario};
 
 const SHOP: &str = r#"name: shop
 target: { url: "${env.TARGET:-demo://}" }
@@ -199,4 +199,21 @@ fn a_plan_too_large_to_count_is_still_shown() {
     assert_eq!(json["scenarios"][0]["arrivals"], "poisson");
     assert_eq!(json["slots_per_second"][0]["slots"].as_array().unwrap().len(), 1, "the other open scenario");
     place.loadgen(&["plan", "huge.yaml", "-d", "20d"]).expect(0);
+}
+
+#[test]
+fn the_plan_says_what_tail_sampling_holds_in_memory() {
+    let place = Place::new("plan-tail");
+    place.write("s.yaml", scenario("http://127.0.0.1:9", "/", "100/s", "1s"));
+    let needs = |flags: &[&str]| {
+        let plan = place.loadgen(&[&["plan", "s.yaml", "--format", "json"], flags].concat()).expect(0).stdout;
+        let plan: Value = serde_json::from_str(&plan).unwrap();
+        let bytes = |key: &str| plan["needs"][key].as_u64().unwrap();
+        (bytes("memory_bytes"), bytes("trace_memory_bytes"), bytes("trace_bytes_per_user"))
+    };
+    let (plain, none, _) = needs(&[]);
+    assert_eq!(none, 0);
+    let (traced, all, each) = needs(&["--set", "telemetry.traces.sampling=tail"]);
+    assert_eq!((traced - plain, all), (all, 100 * each), "100 users at a second an iteration");
+    assert!((100..4_096).contains(&each), "{each}");
 }

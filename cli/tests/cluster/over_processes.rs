@@ -75,3 +75,19 @@ fn everything_that_a_controller_keeps_is_its_owners_alone() {
         }
     }
 }
+
+#[test]
+fn the_manifest_of_a_run_on_a_controller_names_it_and_the_token() {
+    let cluster = Cluster::start("cluster-manifest", Link::Tls, &[]).with_workers(1);
+    let target = target();
+    cluster.place.write("s.yaml", scenario(&target.url(), "/", "50/s", "300ms"));
+    cluster.ask(&["run", "s.yaml", "--quiet", "--out", "r.json"]).expect_load();
+    let manifest = std::fs::read_to_string(cluster.path("r.run.json")).unwrap();
+    let manifest: api::manifest::RunManifest = serde_json::from_str(&manifest).unwrap();
+    let by = &manifest.started_by;
+    assert_eq!(by.controller.as_deref(), Some(&*cluster.api));
+    let tokens = cluster.place.loadgen(&["controller", "token", "list", "--state", "state"]).expect(0);
+    assert!(tokens.stdout.contains(by.token.as_deref().unwrap()), "{by:?}: {}", tokens.stdout);
+    assert_eq!(manifest.workers[0].name, "w1");
+    assert_eq!(manifest.workload.file.as_deref(), Some("s.yaml"));
+}

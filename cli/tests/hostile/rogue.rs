@@ -151,6 +151,8 @@ impl Scene {
             faults: Vec::new(),
             panicked: false,
             left_at: None,
+            telemetry: Vec::new(),
+            executions_over_budget: 0,
         }
     }
 }

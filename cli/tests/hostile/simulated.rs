@@ -19,6 +19,7 @@ use control::{
     LeaseTerms, MemoryContents, ProtocolVersions, SessionId, WorkerId, WorkerInfo,
 };
 use controller::cluster::{ClusterOptions, WallClock};
+use controller::observe::Telemetry;
 use controller::server::Host;
 use controller::server::grpc::WorkerApi;
 use net::deadline::{Limits, Meter};
@@ -102,7 +103,8 @@ async fn controller(seen: Shared) -> turmoil::Result {
     let wall = WallClock::new(clock.now(), jiff::Timestamp::UNIX_EPOCH);
     let options = ClusterOptions::new(ClusterId(Uuid::from_u128(9)), Epoch(1), "0.1.0".to_owned(), wall);
     let tool = Tool { name: "loadgen".to_owned(), version: "0.1.0".to_owned(), git: None };
-    let host = Host::start(clock, ClusterOptions { lease: TERMS, ..options }, tool, 1 << 20);
+    let host =
+        Host::start(clock, ClusterOptions { lease: TERMS, ..options }, tool, 1 << 20, Telemetry::off());
     let handle = host.handle().clone();
     tokio::spawn(async move {
         loop {

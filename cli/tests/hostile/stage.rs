@@ -10,6 +10,7 @@ use api::http::{ClusterStatus, RunState, SubmitRun, WorkerState};
 use api::result::{ResultFile, Tool};
 use control::{ClusterId, Epoch, LeaseTerms, LeaveMode, RunId, WorkerId};
 use controller::cluster::{ClusterOptions, RunControl, WallClock};
+use controller::observe::Telemetry;
 use controller::run::Actor;
 use controller::server::grpc::{CertificateDesk, Certificates};
 use controller::server::http::ApiLimits;
@@ -29,7 +30,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use units::{Clock as _, MonotonicClock, Nanos};
 use uuid::Uuid;
-use worker::{Credentials, DaemonOptions, Keep, LoadLimits, WorkerDaemon, WorkerExit};
+use worker::{Credentials, DaemonOptions, Keep, LoadLimits, WorkerDaemon, WorkerExit, WorkerTelemetry};
 
 /// Whether connections are encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +102,7 @@ impl Stage {
             api_limits: ApiLimits::default(),
             content_bytes: 64 << 20,
             tool: Tool { name: "loadgen".to_owned(), version: "0.1.0".to_owned(), git: None },
+            telemetry: Telemetry::off(),
         };
         let server = runtime.block_on(Server::start(options)).unwrap();
         let target = Target::bind(Config::default()).unwrap();
@@ -198,6 +200,7 @@ impl Stage {
             unavailable: None,
             probe: None,
             meter: Arc::new(Meter::new(Limits::default())),
+            telemetry: WorkerTelemetry::default(),
         }
     }
 
