@@ -108,10 +108,10 @@ fn iteration(c: &mut Criterion) {
     group.bench_function("recorder", |b| {
         b.iter(|| {
             let (recorder, _drain) = recorder(&plan);
-            run(&plan, over_memory(&plan), recorder)
+            run(&plan, over_memory(&plan, None), recorder)
         });
     });
-    group.bench_function("no recorder", |b| b.iter(|| run(&plan, over_memory(&plan), NoRecorder)));
+    group.bench_function("no recorder", |b| b.iter(|| run(&plan, over_memory(&plan, None), NoRecorder)));
     group.finish();
 }
 

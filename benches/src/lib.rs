@@ -3,24 +3,27 @@
 //! A measurement runs what is shipped: a whole engine thread with the HTTP/1.1 protocol, over loopback or over a
 //! target in memory that costs no system call. Start reading at [`run`].
 
+pub mod exporter;
 pub mod hyper_loop;
+pub mod memory;
 
 use std::cell::Cell;
 use std::sync::Arc;
 
 use engine::{
-    Lease, Order, Pacing, Protocol, TaskRegistry, ThreadConfig, ThreadReport, Watcher, orders, run_thread,
+    Lease, Order, Pacing, Protocol, TaskRegistry, ThreadConfig, ThreadReport, Tracer, Watcher, orders,
+    run_thread,
 };
 use metrics::{
-    Catalog, CatalogScenario, CatalogStep, Drain, Layout, Outcome, Phases, Record, Recorder, RequestSample,
-    RequestTimes,
+    Catalog, CatalogScenario, CatalogStep, Drain, Layout, Outcome, Phases, Propagation, Record, Recorder,
+    RequestSample, RequestTimes, TraceOptions,
 };
 use plan::{
     Check, CheckId, CheckKind, Course, LoadModel, Op, Origin, OriginId, Program, RequestId, RequestPlan,
     Revision, RunPlan, ScenarioBody, ScenarioId, ScenarioPlan, Scheme, Seed, StatusSet, Step, StepId,
     Template, TlsPlan,
 };
-use protocols::{Http1, Memory, Secret, Secrets, SystemResolver, TargetPolicy};
+use protocols::{Http1, Memory, Propagated, Secret, Secrets, SystemResolver, TargetPolicy};
 use units::{Clock, MonotonicClock, Nanos, Timestamp};
 
 /// What the target in memory answers: four headers, as a small service does.
@@ -94,23 +97,28 @@ impl Secrets for NoSecrets {
     }
 }
 
-/// The protocol for `plan`, over TCP.
-pub fn over_tcp(plan: &RunPlan) -> Http1 {
+/// The protocol for `plan`, over TCP; with `tracing` the target is told of requests as that says.
+pub fn over_tcp(plan: &RunPlan, tracing: Option<&TraceOptions>) -> Http1 {
     let anywhere = Arc::new(TargetPolicy::unrestricted());
-    Http1::new(Arc::new(prepared(plan)), Arc::new(SystemResolver), anywhere)
+    Http1::new(Arc::new(prepared(plan, tracing)), Arc::new(SystemResolver), anywhere)
 }
 
-/// The protocol for `plan`, over a target in memory.
-pub fn over_memory(plan: &RunPlan) -> Http1<Memory> {
-    Http1::over(Memory::answering(ANSWER), Arc::new(prepared(plan)), Arc::new(SystemResolver))
+/// The protocol for `plan`, over a target in memory; with `tracing` the target is told of requests as that says.
+pub fn over_memory(plan: &RunPlan, tracing: Option<&TraceOptions>) -> Http1<Memory> {
+    Http1::over(Memory::answering(ANSWER), Arc::new(prepared(plan, tracing)), Arc::new(SystemResolver))
 }
 
-fn prepared(plan: &RunPlan) -> protocols::Prepared {
-    protocols::prepare(plan, &NoSecrets).expect("the plan of a measurement is sound")
+fn prepared(plan: &RunPlan, tracing: Option<&TraceOptions>) -> protocols::Prepared {
+    let is_told = tracing.is_some_and(|options| options.propagation != Propagation::Never);
+    let propagated = is_told.then_some(Propagated { run_id: RUN_ID });
+    protocols::prepare(plan, &NoSecrets, propagated).expect("the plan of a measurement is sound")
 }
 
-/// A recorder for `plan`, and what reads it.
-pub fn recorder(plan: &RunPlan) -> (Recorder, Drain) {
+/// The run that the names in traces are of.
+const RUN_ID: u128 = 0x0193_5c1e_0000_7abc_8def_0123_4567_89ab;
+
+/// The series of `plan`.
+pub fn layout(plan: &RunPlan) -> Arc<Layout> {
     let catalog = Catalog {
         scenarios: vec![CatalogScenario { name: plan.scenarios[0].name.clone(), ..Default::default() }],
         steps: vec![CatalogStep { scenario: 0, name: plan.steps[0].name.clone() }],
@@ -121,11 +129,26 @@ pub fn recorder(plan: &RunPlan) -> (Recorder, Drain) {
             .collect(),
         ..Catalog::default()
     };
-    metrics::pair(&Arc::new(Layout::new(catalog)), 0, 4)
+    Arc::new(Layout::new(catalog))
+}
+
+/// A recorder for `plan`, and what reads it.
+pub fn recorder(plan: &RunPlan) -> (Recorder, Drain) {
+    metrics::pair(&layout(plan), 0, 4)
 }
 
 /// Runs one engine thread here, from its first slot to its end.
 pub fn run<P: Protocol, R: Record + 'static>(plan: &Arc<RunPlan>, protocol: P, recorder: R) -> ThreadReport {
+    run_with(plan, protocol, recorder, None)
+}
+
+/// The same with what keeps executions.
+pub fn run_with<P: Protocol, R: Record + 'static>(
+    plan: &Arc<RunPlan>,
+    protocol: P,
+    recorder: R,
+    tracer: Option<Tracer>,
+) -> ThreadReport {
     let (remote, orders) = orders();
     remote.order(Order::StartAt(MonotonicClock.now()));
     let config = ThreadConfig {
@@ -139,7 +162,8 @@ pub fn run<P: Protocol, R: Record + 'static>(plan: &Arc<RunPlan>, protocol: P, r
         pacing: Pacing::Balanced,
         max_vus: vec![100_000],
     };
-    run_thread(config, &TaskRegistry::default(), protocol, recorder, orders).expect("a runtime can be made")
+    run_thread(config, &TaskRegistry::default(), protocol, recorder, tracer, orders)
+        .expect("a runtime can be made")
 }
 
 /// The n-th of a row of requests on a kept connection, each a little different from the last.

@@ -6,9 +6,14 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{JoinHandle, park_timeout, spawn};
+use std::time::Duration;
 
-use loadgen_benches::{ALLOCATIONS, GET, hyper_loop, over_tcp, plan, quota, recorder, run};
-use plan::{Scheme, TlsPlan};
+use loadgen_benches::memory::{ratio, sampled, tail, tracer};
+use loadgen_benches::{ALLOCATIONS, GET, hyper_loop, over_tcp, plan, quota, recorder, run_with};
+use metrics::{ExecutionDrain, Propagation, Sampling, TraceOptions};
+use plan::{RunPlan, Scheme, TlsPlan};
 use testkit::tls::{Authority, Clients, Server, Subject};
 
 struct Counting;
@@ -49,13 +54,20 @@ fn allocations(requests: u64, port: u16, tls: Option<&TlsPlan>) -> u64 {
         plan.origins[0].scheme = Scheme::Https;
         plan.origins[0].tls = tls.clone();
     }
+    allocations_of(plan, requests, None)
+}
+
+/// Allocations of one engine thread that carries `plan`, which has so many requests, with `tracing` if that is asked for.
+fn allocations_of(plan: RunPlan, requests: u64, tracing: Option<TraceOptions>) -> u64 {
     let plan = Arc::new(plan);
     let (recorder, drain) = recorder(&plan);
-    let protocol = over_tcp(&plan);
+    let protocol = over_tcp(&plan, tracing.as_ref());
+    let (tracer, exporter) = tracing.map(|options| tracer(&plan, options, RECORDS)).unzip();
+    let exporter = exporter.map(Exporter::start);
     let before = ALLOCATIONS.get();
-    let report = run(&plan, protocol, recorder);
+    let report = run_with(&plan, protocol, recorder, tracer);
     let after = ALLOCATIONS.get();
-    drop(drain);
+    drop((drain, exporter));
     assert_eq!(report.requests_attempted, requests);
     after - before
 }
@@ -74,7 +86,67 @@ fn a_plain_request_allocates_nothing_in_steady_state() {
     assert_eq!(target.stats().arrivals, 15_000, "the target's own count");
 }
 
-/// The "before" that the row above is held against; hyper's own doing, so it is told and not gated.
+/// Records that go round between the engine thread and the exporter of these tests.
+const RECORDS: usize = 4_096;
+
+/// What drains the queue of kept executions beside the engine thread, as an exporter does; ends when it is dropped.
+struct Exporter {
+    over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Exporter {
+    fn start(mut drain: ExecutionDrain) -> Self {
+        let over = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&over);
+        let thread = spawn(move || {
+            while !seen.load(Ordering::Relaxed) {
+                while let Some(record) = drain.next_record() {
+                    drain.give_back(record);
+                }
+                park_timeout(Duration::from_millis(1));
+            }
+        });
+        Self { over, thread: Some(thread) }
+    }
+}
+
+impl Drop for Exporter {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            thread.join().unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_traced_request_allocates_nothing_either() {
+    let target = target::Target::bind(target::Config::default()).unwrap();
+    let told = |options: TraceOptions| TraceOptions { propagation: Propagation::Always, ..options };
+    let modes = [
+        ("off", sampled(Sampling::Off)),
+        ("1 %", ratio(0.01)),
+        ("5 %", ratio(0.05)),
+        ("all", ratio(1.0)),
+        ("tail", tail()),
+        ("propagated", told(sampled(Sampling::Off))),
+        ("all, propagated", told(ratio(1.0))),
+    ];
+    for (mode, options) in modes {
+        let allocations = |requests| {
+            let plan = plan(quota(16, requests), vec![GET], target.address().port());
+            allocations_of(plan, requests, Some(options))
+        };
+        allocations(1_000);
+        let (short, long) = (allocations(2_000), allocations(12_000));
+        println!("allocations, {mode}: {short} in 2000 requests, {long} in 12000");
+        assert!(long <= short + 20, "{mode}: {long} allocations in 12000 requests, {short} in 2000");
+    }
+}
+
+/// The "before" that the rows above are held against; hyper's own doing, so it is told and not gated.
 #[test]
 fn the_same_loop_over_hypers_client_allocates_for_every_request() {
     let target = target::Target::bind(target::Config::default()).unwrap();

@@ -1,5 +1,5 @@
 //! The figures of the whole program: rate, dispatch lag, a stall against its arithmetic, memory, and what recording
-//! costs 50,000 waiting users.
+//! and exporting costs 50,000 waiting users.
 //!
 //! `system [rate|lag|stall|memory|slopes|users]…`, from `benches/system/run`, which builds everything first. Prints one line a
 //! figure with what was asked; the target's own count must agree with the result.
@@ -11,8 +11,11 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
-use loadgen_benches::{GET, over_memory, plan, recorder, run};
-use metrics::{NoRecorder, Record};
+use engine::Tracer;
+use loadgen_benches::exporter::{Exporter, serve};
+use loadgen_benches::memory::tracer;
+use loadgen_benches::{GET, layout, over_memory, plan, recorder, run_with};
+use metrics::{NoRecorder, Record, SinkReport, TraceOptions};
 use plan::{LoadModel, Op, Stage, UserProfile};
 use serde_json::Value;
 use units::Nanos;
@@ -20,6 +23,9 @@ use units::Nanos;
 fn main() -> anyhow::Result<()> {
     let bin = std::env::current_exe()?.parent().context("a program lies in a folder")?.to_owned();
     let wanted: Vec<String> = std::env::args().skip(1).collect();
+    if wanted == [SINK] {
+        return serve(|url| println!("{url}"));
+    }
     let bench =
         Bench { bin, folder: std::env::temp_dir().join(format!("loadgen-system-{}", std::process::id())) };
     std::fs::create_dir_all(&bench.folder)?;
@@ -229,7 +235,8 @@ fn slopes(bench: &Bench) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// CPU per iteration of 50,000 users in think time over the target in memory, with and without the recorder.
+/// CPU per iteration of 50,000 users in think time over the target in memory: without a recorder, with one, and with
+/// everything that a run with exporters has.
 fn users(_: &Bench) -> anyhow::Result<()> {
     let seconds = Stage { duration: Nanos::from_secs(6), from: 50_000, to: 50_000, measured: true };
     let load = LoadModel::VirtualUsers { profile: UserProfile::new(vec![seconds])? };
@@ -237,23 +244,102 @@ fn users(_: &Bench) -> anyhow::Result<()> {
     let mut plan = plan(load, vec![think, GET], 80);
     plan.scenarios[0].graceful_stop = Nanos::from_millis(1);
     let plan = Arc::new(plan);
-    fn cpu<R: Record + 'static>(plan: &Arc<plan::RunPlan>, recorder: R) -> f64 {
-        let report = run(plan, over_memory(plan), recorder);
-        report.cpu.as_micros_f64() / report.iterations_started as f64
-    }
     let with = || {
-        let (recorder, _drain) = recorder(&plan);
-        cpu(&plan, recorder)
+        let (recorder, drain) = recorder(&plan);
+        let cost = Cost::of(&plan, recorder, None);
+        drop(drain);
+        cost
     };
-    let without = || cpu(&plan, NoRecorder);
+    let without = || Cost::of(&plan, NoRecorder, None);
     let (a, b, b2, a2) = (with(), without(), without(), with());
     println!(
         "  50,000 users: {:.3} µs an iteration with the recorder, {:.3} µs without: {:.3} µs (asked ≤ 1 µs); A/A {:.3} and {:.3} µs",
-        (a + a2) / 2.0,
-        (b + b2) / 2.0,
-        (a + a2 - b - b2) / 2.0,
-        a - a2,
-        b - b2
+        (a.engine + a2.engine) / 2.0,
+        (b.engine + b2.engine) / 2.0,
+        (a.engine + a2.engine - b.engine - b2.engine) / 2.0,
+        a.engine - a2.engine,
+        b.engine - b2.engine
     );
+
+    let sink = Sink::start()?;
+    let options = TraceOptions::default();
+    let exporting = || -> anyhow::Result<(Cost, Vec<SinkReport>)> {
+        let (recorder, drain) = recorder(&plan);
+        let (tracer, executions) = tracer(&plan, options, 4_096);
+        let exporter = Exporter::start(&plan, layout(&plan), sink.url.clone(), drain, executions)?;
+        let cost = Cost::of(&plan, recorder, Some((tracer, &options)));
+        Ok((cost, exporter.finish()))
+    };
+    let ((c, reports), b3, b4, (c2, _)) = (exporting()?, without(), without(), exporting()?);
+    println!(
+        "  the same with spans of 5 % and metrics every second sent: {:.3} µs on the engine thread, {:.3} µs in the whole process (asked < 500 µs, goal 1 µs); A/A {:.3} and {:.3} µs",
+        (c.engine + c2.engine - b3.engine - b4.engine) / 2.0,
+        (c.process + c2.process - b3.process - b4.process) / 2.0,
+        c.process - c2.process,
+        b3.process - b4.process
+    );
+    for report in &reports {
+        let sent = &report.delivery;
+        println!("  {}: {} of {} acknowledged", report.signal.name(), sent.acknowledged, sent.produced);
+        ensure!(sent.acknowledged > 0 && sent.balances(), "the sink took nothing: {report:?}");
+    }
     Ok(())
 }
+
+/// CPU time per iteration, in microseconds.
+struct Cost {
+    /// Of the engine thread.
+    engine: f64,
+    /// Of all threads.
+    process: f64,
+}
+
+impl Cost {
+    fn of<R: Record + 'static>(
+        plan: &Arc<plan::RunPlan>,
+        recorder: R,
+        traced: Option<(Tracer, &TraceOptions)>,
+    ) -> Self {
+        let (tracer, options) = traced.unzip();
+        let protocol = over_memory(plan, options);
+        let before = process_cpu();
+        let report = run_with(plan, protocol, recorder, tracer);
+        let process = process_cpu().saturating_sub(before);
+        let iterations = report.iterations_started as f64;
+        Self {
+            engine: report.cpu.as_micros_f64() / iterations,
+            process: process.as_micros_f64() / iterations,
+        }
+    }
+}
+
+fn process_cpu() -> Nanos {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Nanos::new(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
+}
+
+/// This program once more, as what exporters send to: its CPU time is not ours.
+struct Sink {
+    child: Child,
+    url: String,
+}
+
+impl Sink {
+    fn start() -> anyhow::Result<Self> {
+        let program = std::env::current_exe()?;
+        let mut child = Command::new(program).arg(SINK).stdout(Stdio::piped()).spawn()?;
+        let mut url = String::new();
+        BufReader::new(child.stdout.take().context("stdout is piped")?).read_line(&mut url)?;
+        Ok(Self { child, url: url.trim_end().to_owned() })
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What the program is called with to be the sink.
+const SINK: &str = "sink";
