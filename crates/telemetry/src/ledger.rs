@@ -67,10 +67,10 @@ impl Ledger {
         self.in_flight = Some(InFlight { items, exposed: false });
     }
 
-    /// An attempt begins to send the batch.
-    pub(crate) fn expose(&mut self) -> Exposure {
-        let Some(batch) = &mut self.in_flight else { return Exposure(true) };
-        Exposure(std::mem::replace(&mut batch.exposed, true))
+    /// An attempt begins to send the batch; `None` when it must not: its end is booked already.
+    pub(crate) fn expose(&mut self) -> Option<Exposure> {
+        let batch = self.in_flight.as_mut()?;
+        Some(Exposure(std::mem::replace(&mut batch.exposed, true)))
     }
 
     /// The attempt that began with `before` came to nothing at the receiver, for certain.
@@ -185,7 +185,7 @@ mod tests {
                 if number > 0 {
                     ledger.retry();
                 }
-                let before = ledger.expose();
+                let before = ledger.expose().unwrap();
                 match attempt {
                     Attempt::Silent => {}
                     Attempt::Nothing => ledger.withdraw(before),
@@ -207,7 +207,7 @@ mod tests {
         let mut ledger = Ledger::default();
         ledger.produce(15);
         ledger.take_up(10);
-        let before = ledger.expose();
+        let before = ledger.expose().unwrap();
         ledger.close(5);
         let closed = ledger.delivery();
         assert_eq!((closed.unknown, closed.lost), (10, 5));
@@ -215,5 +215,15 @@ mod tests {
         ledger.answered(before, Fate::Taken { rejected: 0 });
         ledger.settle(Fate::Rejected);
         assert_eq!(ledger.delivery(), closed);
+    }
+
+    #[test]
+    fn what_was_given_up_is_not_sent_any_more() {
+        let mut ledger = Ledger::default();
+        ledger.produce(10);
+        ledger.take_up(10);
+        ledger.close(0);
+        assert!(ledger.expose().is_none());
+        assert_eq!((ledger.delivery().lost, ledger.delivery().unknown), (10, 0));
     }
 }

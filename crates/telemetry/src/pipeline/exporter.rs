@@ -116,7 +116,9 @@ async fn try_once<T: Item>(
         Err(_) => return Err(Failure::Passing(Reason::new("there is no connection in time"), None)),
     }
     let limit = limit.saturating_sub(began.elapsed());
-    let before = route.expose();
+    let Some(before) = route.expose() else {
+        return Err(Failure::Final(Reason::new("there was no time left to send it")));
+    };
     let answer = timeout(limit, carrier.send(payload, limit)).await;
     match answer.unwrap_or_else(|_| Answer::Silent(Reason::new("the receiver does not answer in time"))) {
         Answer::Taken { rejected } => {

@@ -165,8 +165,8 @@ impl<T: Item> Route<T> {
         batch
     }
 
-    /// An attempt begins to send the batch under way.
-    pub(crate) fn expose(&self) -> Exposure {
+    /// An attempt begins to send the batch under way; `None` when the books are closed, and it must not be sent.
+    pub(crate) fn expose(&self) -> Option<Exposure> {
         self.lock().ledger.expose()
     }
 
