@@ -18,7 +18,7 @@ use metrics::{Sampling, Signal, SinkReport};
 use plan::RunPlan;
 use scenario::{Files, Workload};
 use telemetry::spans::WallAnchor;
-use telemetry::{Board, Identity, LogRoutes, Outlet, Pipeline, RunBoard, RunLabels, Settings};
+use telemetry::{Board, Identity, LogRoutes, Outlet, Pipeline, RunBoard, RunLabels, Settings, catalogue};
 use units::{Clock, MonotonicClock, Nanos, Timestamp};
 
 use self::levels::Levels;
@@ -128,6 +128,9 @@ impl RunObserver {
     pub fn live(&mut self, now: Timestamp, fold: &RunFold) {
         self.levels.live(&self.board, now, fold, &self.workload);
         self.board.sinks(&self.outlet.reports());
+        if self.settings.sends_anything() {
+            self.board.set(&catalogue::EXPORTER_FAILURES, &[], self.outlet.failures() as f64);
+        }
         let now = MonotonicClock.now();
         if now >= self.next_export {
             self.next_export = now + self.settings.metric_interval;

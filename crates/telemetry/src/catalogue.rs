@@ -147,6 +147,8 @@ instruments! {
         "Log lines of failed executions that were only counted, by class of the error.";
     TELEMETRY_ITEMS: "loadgen.telemetry.items", "{item}", Counter, Run, Both, ["signal", "state"],
         "Spans, data points and log records of the run, by what became of them: `produced` is the sum of `acknowledged`, `rejected`, `lost`, `unknown` and what is under way; `retried` stands beside.";
+    EXPORTER_FAILURES: "loadgen.telemetry.exporter.failures", "{failure}", Counter, Run, Both, [],
+        "How often an exporter panicked, or all of them hung: the run goes on, and what they had is `lost` or `unknown`.";
     SERIES_FOLDED: "loadgen.telemetry.series.folded", "{series}", Gauge, Run, Both, ["metric"],
         "Series of a metric that are beyond the most it may have, and so counted under `other`.";
     CONFIGURATION_LOADS: "loadgen.configuration.loads", "{load}", Counter, Process, Both, ["kind", "outcome"],

@@ -221,6 +221,7 @@ impl<T: Fn(Told)> Export<T> {
     fn show_sinks(&self) {
         if let Some(outlet) = &self.outlet {
             self.board.sinks(&outlet.reports());
+            self.board.set(&names::EXPORTER_FAILURES, &[], outlet.failures() as f64);
         }
     }
 

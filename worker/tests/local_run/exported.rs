@@ -176,6 +176,12 @@ fn the_last_data_points_are_the_totals_of_the_run() {
         last.iterations_started as f64
     );
     assert!(of(&catalogue::WORKER_CPU) > 0.0, "how the machine fared");
+    let failures = &catalogue::EXPORTER_FAILURES;
+    assert!(
+        metrics_of(&collector).iter().any(|metric| metric.name == failures.name),
+        "also when there are none"
+    );
+    assert_eq!(of(failures), 0.0);
     let id = run_id().as_uuid().to_string();
     for metric in metrics_of(&collector) {
         for attributes in attributes(&metric) {
